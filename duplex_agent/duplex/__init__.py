@@ -1,0 +1,1 @@
+"""Who has the floor: voice activity, end of turn, the tick."""

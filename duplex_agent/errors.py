@@ -1,0 +1,33 @@
+"""Typed errors. Each message is one line that says what is wrong and what to do."""
+
+
+class DuplexError(Exception):
+    """Base of every error the project raises on purpose."""
+
+
+class AudioError(DuplexError):
+    """Sound that cannot be used: not audio, empty, too long, NaN, wrong shape or rate."""
+
+
+class AssetError(DuplexError):
+    """A pretrained part is missing, has the wrong hash, or could not be fetched or stored."""
+
+
+class CheckpointError(DuplexError):
+    """A weight file is missing, corrupt, of another shape, or holds NaN."""
+
+
+class TextError(DuplexError):
+    """Text that cannot be spoken or understood."""
+
+
+class TrainingError(DuplexError):
+    """A recipe cannot start or go on: unknown name, no data, diverged loss."""
+
+
+class SlotsBusy(DuplexError):
+    """Every slot of the worker is taken."""
+
+
+class WorkerDied(DuplexError):
+    """The worker process ended while it was needed."""

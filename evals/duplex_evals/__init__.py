@@ -1,0 +1,1 @@
+"""Measures the agent through its public doors."""

@@ -1,0 +1,1 @@
+"""Triton kernels of the hot path; plain tensors in and out."""
