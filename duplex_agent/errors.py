@@ -21,6 +21,14 @@ class TextError(DuplexError):
     """Text that cannot be spoken or understood."""
 
 
+class ThinkerError(DuplexError):
+    """The language model cannot be loaded, or cannot take what it was given."""
+
+
+class ContextFull(ThinkerError):
+    """A conversation has no room left for the positions that should be appended."""
+
+
 class TrainingError(DuplexError):
     """A recipe cannot start or go on: unknown name, no data, diverged loss."""
 

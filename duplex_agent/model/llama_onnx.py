@@ -1,0 +1,326 @@
+"""Writes the ONNX graph of a Llama-architecture language model for ONNX Runtime on the CPU.
+
+The graph takes embeddings instead of token ids, keeps the key-value cache in buffers that the
+caller owns (past and present are the same memory, so a step copies nothing), rotates inside the
+attention operator, and gives the logits of the last position only plus the residual stream after
+the middle layer for every position. Weights go straight to an external data file, one tensor at
+a time, so that writing needs no second copy of the model in memory.
+
+Operators: `GroupQueryAttention`, `SkipSimplifiedLayerNormalization`, `DynamicQuantizeMatMul` and
+`QuickGelu` of ONNX Runtime's `com.microsoft` domain (docs/ContribOperators.md of onnxruntime).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper
+
+from duplex_agent.errors import ThinkerError
+
+GRAPH_VERSION = 1  # raise it whenever a cached graph of an older version must not be used
+
+Precision = Literal["fp32", "int8"]
+Weights = Callable[[str], NDArray[np.float32] | None]
+
+_MICROSOFT = "com.microsoft"
+_DATA_FILE = "weights.bin"
+_ALIGNMENT = 4096  # lets ONNX Runtime map the tensors instead of reading them
+_STATIC_ROPE = {"default", "linear", "llama3"}
+_MAX_POSITIONS = 16_384  # rows of the rotation tables; 2 x 2 MB at a head size of 64
+
+
+@dataclass(frozen=True)
+class LlamaSpec:
+    """The sizes of one model, read from its Hugging Face configuration."""
+
+    layers: int
+    width: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ff_width: int
+    vocab: int
+    norm_eps: float
+    positions: int
+    tied: bool
+    rope: dict[str, Any]
+
+    @property
+    def middle_layer(self) -> int:
+        """Number of layers below the hidden state that the graph gives out."""
+        return self.layers // 2
+
+
+def read_spec(config: Any) -> LlamaSpec:
+    """Take the sizes from a transformers configuration; ThinkerError if the graph cannot be it."""
+    kind = getattr(config, "model_type", "unknown")
+    if kind != "llama":
+        raise ThinkerError(
+            f"the onnx backend knows llama models, not {kind!r}: use backend='transformers'"
+        )
+    rope = dict(getattr(config, "rope_parameters", None) or {})
+    rope.setdefault("rope_type", "default")
+    layers = config.num_hidden_layers
+    unsupported = [
+        ("activation", config.hidden_act, config.hidden_act != "silu"),
+        ("rope type", rope["rope_type"], rope["rope_type"] not in _STATIC_ROPE),
+        ("support for layer counts below 2, here", layers, layers < 2),
+        ("mlp bias", True, bool(getattr(config, "mlp_bias", False))),
+    ]
+    for what, value, bad in unsupported:
+        if bad:
+            raise ThinkerError(
+                f"the onnx backend has no {what} {value!r}: use backend='transformers'"
+            )
+    heads = config.num_attention_heads
+    return LlamaSpec(
+        layers=layers,
+        width=config.hidden_size,
+        heads=heads,
+        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
+        ff_width=config.intermediate_size,
+        vocab=config.vocab_size,
+        norm_eps=float(config.rms_norm_eps),
+        positions=min(config.max_position_embeddings, _MAX_POSITIONS),
+        tied=bool(config.tie_word_embeddings),
+        rope=rope,
+    )
+
+
+def rotation_tables(spec: LlamaSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cosine and sine of every position, each float32 [positions, head_dim / 2]."""
+    exponents = np.arange(0, spec.head_dim, 2, dtype=np.float32) / np.float32(spec.head_dim)
+    inverse = 1.0 / np.power(np.float32(spec.rope.get("rope_theta", 10_000.0)), exponents)
+    kind = spec.rope["rope_type"]
+    if kind == "linear":
+        inverse = inverse / spec.rope["factor"]
+    elif kind == "llama3":
+        inverse = _llama3_frequencies(inverse, spec.rope)
+    inverse = inverse.astype(np.float32)
+    angles = np.arange(spec.positions, dtype=np.float32)[:, None] * inverse[None, :]
+    return np.cos(angles), np.sin(angles)
+
+
+def _llama3_frequencies(inverse: NDArray[Any], rope: dict[str, Any]) -> NDArray[Any]:
+    """Llama 3.1's stretching: long wavelengths divided by the factor, short ones kept."""
+    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
+    turns = rope["original_max_position_embeddings"] * inverse / (2 * np.pi)
+    keep = np.clip((turns - low) / (high - low), 0.0, 1.0)
+    return keep * inverse + (1.0 - keep) * inverse / rope["factor"]
+
+
+def write_llama(
+    spec: LlamaSpec,
+    weights: Weights,
+    folder: Path,
+    precision: Precision,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Path:
+    """Write `model.onnx` and `weights.bin` into `folder` and return the path of the former.
+
+    `weights` maps a Hugging Face parameter name to a float32 array ([out, in] for linears) or None
+    where the model has no such parameter. `progress` is called with (layers done, layers).
+    """
+    with (folder / _DATA_FILE).open("wb") as data:
+        graph = _GraphWriter(spec, weights, precision, data)
+        graph.write_body(progress)
+    model = graph.model()
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+class _GraphWriter:
+    def __init__(
+        self, spec: LlamaSpec, weights: Weights, precision: Precision, data: BinaryIO
+    ) -> None:
+        self.spec = spec
+        self.weights = weights
+        self.precision = precision
+        self.data = data
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+
+    def write_body(self, progress: Callable[[int, int], None]) -> None:
+        spec = self.spec
+        cos, sin = rotation_tables(spec)
+        self._store("rotation.cos", cos)
+        self._store("rotation.sin", sin)
+        residual = "inputs_embeds"
+        normed = "layer0.normed"
+        self._node(
+            "SimplifiedLayerNormalization",
+            [residual, self._parameter("model.layers.0.input_layernorm.weight")],
+            [normed],
+            domain="",
+            epsilon=spec.norm_eps,
+            axis=-1,
+            stash_type=1,
+        )
+        for index in range(spec.layers):
+            progress(index, spec.layers)
+            delta = self._attention(index, normed)
+            normed, residual = self._add_and_norm(
+                f"layer{index}.mid",
+                residual,
+                delta,
+                f"model.layers.{index}.post_attention_layernorm.weight",
+            )
+            delta = self._feed_forward(index, normed)
+            if index == spec.layers - 1:
+                break
+            after = f"layer{index + 1}"
+            normed, residual = self._add_and_norm(
+                after,
+                residual,
+                delta,
+                f"model.layers.{index + 1}.input_layernorm.weight",
+                sum_name="hidden" if index + 1 == spec.middle_layer else f"{after}.residual",
+            )
+        self._head(residual, delta)
+        progress(spec.layers, spec.layers)
+
+    def _attention(self, index: int, normed: str) -> str:
+        spec, prefix = self.spec, f"model.layers.{index}.self_attn"
+        parts = [f"{prefix}.{which}_proj" for which in "qkv"]
+        packed = self._linear(f"layer{index}.qkv", normed, parts)
+        context = f"layer{index}.context"
+        self._node(
+            "GroupQueryAttention",
+            [packed, "", "", f"past_key.{index}", f"past_value.{index}"]
+            + ["last_position", "total_length", "rotation.cos", "rotation.sin"],
+            [context, f"present_key.{index}", f"present_value.{index}"],
+            num_heads=spec.heads,
+            kv_num_heads=spec.kv_heads,
+            do_rotary=1,
+            rotary_interleaved=0,
+        )
+        return self._linear(f"layer{index}.attended", context, [f"{prefix}.o_proj"])
+
+    def _feed_forward(self, index: int, normed: str) -> str:
+        prefix, name = f"model.layers.{index}.mlp", f"layer{index}.mlp"
+        both = self._linear(f"{name}.both", normed, [f"{prefix}.gate_proj", f"{prefix}.up_proj"])
+        self._node("Split", [both], [f"{name}.gate", f"{name}.up"], "", axis=-1, num_outputs=2)
+        # QuickGelu with alpha 1 is x * sigmoid(x), which is SiLU, in one kernel.
+        self._node("QuickGelu", [f"{name}.gate"], [f"{name}.silu"], alpha=1.0)
+        self._node("Mul", [f"{name}.silu", f"{name}.up"], [f"{name}.product"], "")
+        return self._linear(f"{name}.out", f"{name}.product", [f"{prefix}.down_proj"])
+
+    def _head(self, residual: str, delta: str) -> None:
+        last = self._constant("last_index", np.array([-1], np.int64))
+        for name in (residual, delta):
+            self._node("Gather", [name, last], [f"{name}.last"], "", axis=1)
+        normed, _ = self._add_and_norm(
+            "final", f"{residual}.last", f"{delta}.last", "model.norm.weight"
+        )
+        head = "model.embed_tokens" if self.spec.tied else "lm_head"
+        self._linear("logits", normed, [head])
+
+    def _add_and_norm(
+        self, name: str, residual: str, delta: str, norm: str, sum_name: str = ""
+    ) -> tuple[str, str]:
+        """Return the names of (norm(residual + delta), residual + delta)."""
+        normed, total = f"{name}.normed", sum_name or f"{name}.residual"
+        self._node(
+            "SkipSimplifiedLayerNormalization",
+            [residual, delta, self._parameter(norm)],
+            [normed, "", "", total],
+            epsilon=self.spec.norm_eps,
+        )
+        return normed, total
+
+    def _linear(self, name: str, x: str, parts: list[str]) -> str:
+        """One product with the stacked weights of `parts`; returns `name`."""
+        stacked = np.concatenate([self._weight(f"{part}.weight") for part in parts])
+        biases = [self.weights(f"{part}.bias") for part in parts]
+        bias = None
+        if any(b is not None for b in biases):
+            rows = [len(self._weight(f"{part}.weight")) for part in parts]
+            bias = np.concatenate(
+                [np.zeros(n, np.float32) if b is None else b for n, b in zip(rows, biases)]
+            )
+        if self.precision == "int8":
+            matrix, scale = quantize_rows(stacked)
+            inputs = [x, self._store(f"{name}.weight", np.ascontiguousarray(matrix.T))]
+            inputs += [self._store(f"{name}.scale", scale), ""]
+            if bias is not None:
+                inputs.append(self._store(f"{name}.bias", bias))
+            self._node("DynamicQuantizeMatMul", inputs, [name])
+            return name
+        weight = self._store(f"{name}.weight", np.ascontiguousarray(stacked.T))
+        product = name if bias is None else f"{name}.product"
+        self._node("MatMul", [x, weight], [product], "")
+        if bias is not None:
+            self._node("Add", [product, self._store(f"{name}.bias", bias)], [name], "")
+        return name
+
+    def _weight(self, name: str) -> NDArray[np.float32]:
+        array = self.weights(name)
+        if array is None:
+            raise ThinkerError(f"the model has no parameter {name!r}: not a complete llama model")
+        return array
+
+    def _parameter(self, name: str) -> str:
+        return self._store(name, self._weight(name))
+
+    def _store(self, name: str, array: NDArray[Any]) -> str:
+        """Append the array to the data file and refer to it under `name`."""
+        self.data.write(b"\0" * (-self.data.tell() % _ALIGNMENT))
+        tensor = TensorProto(name=name, dims=array.shape)
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+        tensor.data_location = TensorProto.EXTERNAL
+        place = {"location": _DATA_FILE, "offset": self.data.tell(), "length": array.nbytes}
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        self.data.write(array.tobytes())
+        self.initializers.append(tensor)
+        return name
+
+    def _constant(self, name: str, array: NDArray[Any]) -> str:
+        self.initializers.append(onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def _node(
+        self,
+        kind: str,
+        inputs: list[str],
+        outputs: list[str],
+        domain: str = _MICROSOFT,
+        **attributes: Any,
+    ) -> None:
+        self.nodes.append(
+            helper.make_node(kind, inputs, outputs, outputs[0], domain=domain, **attributes)
+        )
+
+    def model(self) -> onnx.ModelProto:
+        spec, floats, ints = self.spec, TensorProto.FLOAT, TensorProto.INT32
+        info = helper.make_tensor_value_info
+        cache = [1, spec.kv_heads, "max_length", spec.head_dim]
+        inputs = [
+            info("inputs_embeds", floats, [1, "n", spec.width]),
+            info("last_position", ints, [1]),
+            info("total_length", ints, [1]),
+        ]
+        outputs = [
+            info("logits", floats, [1, 1, spec.vocab]),
+            info("hidden", floats, [1, "n", spec.width]),
+        ]
+        for index in range(spec.layers):
+            for kind in ("key", "value"):
+                inputs.append(info(f"past_{kind}.{index}", floats, cache))
+                outputs.append(info(f"present_{kind}.{index}", floats, cache))
+        graph = helper.make_graph(self.nodes, "thinker", inputs, outputs, self.initializers)
+        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_MICROSOFT, 1)]
+        return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+
+
+def quantize_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
+    """Symmetric int8 per row: float32 [out, in] -> (int8 [out, in], float32 scale [out])."""
+    scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127.0
+    return np.rint(weight / scale[:, None]).astype(np.int8), scale.astype(np.float32)
