@@ -1,0 +1,24 @@
+"""Every recipe by name; the builders import their own room only when called."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from duplex_agent.errors import TrainingError
+from duplex_agent.train.loop import LoopConfig, Recipe
+
+Builder = Callable[[bool], tuple[Recipe, LoopConfig]]
+
+_BUILDERS: dict[str, str] = {
+    "codec": "duplex_agent.train.recipes.codec",
+    "phones": "duplex_agent.train.recipes.phones",
+    "mouth": "duplex_agent.train.recipes.mouth",
+    "ear": "duplex_agent.train.recipes.ear",
+}
+
+
+def build(name: str, smoke: bool = False) -> tuple[Recipe, LoopConfig]:
+    """The recipe and its loop settings; ``smoke`` is the tiny version that CI runs."""
+    if name not in _BUILDERS:
+        raise TrainingError(f"no recipe called {name!r}; known: {', '.join(sorted(_BUILDERS))}")
+    builder: Builder = import_module(_BUILDERS[name]).build
+    return builder(smoke)

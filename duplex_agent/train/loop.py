@@ -1,0 +1,268 @@
+"""The one training loop: resumable, seeded, with EMA, a CSV log and a loss plot.
+
+A batch and its noise are a pure function of (seed, step), so a run that was interrupted and
+resumed walks through the same numbers as one that was not.
+"""
+
+import csv
+import json
+import math
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from duplex_agent.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How a recipe is optimised: AdamW, linear warm-up, cosine to ``final_lr_fraction``."""
+
+    steps: int
+    lr: float
+    warmup: int = 100
+    final_lr_fraction: float = 0.1
+    weight_decay: float = 0.01
+    clip: float = 1.0
+    ema: float = 0.999
+    seed: int = 0
+    checkpoint_every_s: float = 120.0
+    log_every: int = 20
+    precision: str = "bf16"
+
+
+class Recipe(ABC):
+    """What is trained on what: data, module, loss and the file that ships."""
+
+    name: str
+
+    @abstractmethod
+    def prepare(self, work: Path) -> None:
+        """Make or find the training data under ``work``; what exists is kept."""
+
+    @abstractmethod
+    def model(self) -> nn.Module:
+        """A freshly initialised module (the loop seeds torch before the call)."""
+
+    @abstractmethod
+    def batch(self, step: int, rng: np.random.Generator) -> Any:
+        """The batch of ``step``, drawn with ``rng`` only."""
+
+    @abstractmethod
+    def loss(
+        self, model: nn.Module, batch: Any, rng: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        """Scalar loss and figures for the log."""
+
+    @abstractmethod
+    def export(self, model: nn.Module, out: Path) -> None:
+        """Write the weights that ship."""
+
+    def parameter_groups(self, model: nn.Module, lr: float) -> list[dict[str, Any]]:
+        """Optimiser groups; override to give parts their own learning rate."""
+        return [{"params": [p for p in model.parameters() if p.requires_grad], "lr": lr}]
+
+
+def _schedule(config: LoopConfig, step: int) -> float:
+    if step < config.warmup:
+        return (step + 1) / config.warmup
+    progress = (step - config.warmup) / max(1, config.steps - config.warmup)
+    cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, progress)))
+    return config.final_lr_fraction + (1 - config.final_lr_fraction) * cosine
+
+
+class _Run:
+    """A recipe on its way: module, optimiser, EMA copy and the step it has reached."""
+
+    def __init__(self, recipe: Recipe, config: LoopConfig, work: Path, device: str) -> None:
+        torch.manual_seed(config.seed)
+        self.recipe, self.config, self.work, self.device = recipe, config, work, device
+        self.model = recipe.model().to(device)
+        groups = recipe.parameter_groups(self.model, config.lr)
+        self.peaks = [group["lr"] for group in groups]
+        self.optimiser = torch.optim.AdamW(
+            groups, betas=(0.9, 0.99), weight_decay=config.weight_decay
+        )
+        self.parameters = dict(self.model.named_parameters())
+        self.ema = {name: p.detach().clone() for name, p in self.parameters.items()}
+        self.step = 0
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.work / f"{self.recipe.name}.checkpoint.safetensors"
+
+    @property
+    def log(self) -> Path:
+        return self.work / f"{self.recipe.name}.csv"
+
+    def save(self) -> None:
+        tensors = {f"model.{k}": v.contiguous() for k, v in self.model.state_dict().items()}
+        tensors |= {f"ema.{k}": v.contiguous() for k, v in self.ema.items()}
+        state = self.optimiser.state_dict()
+        for index, slots in state["state"].items():
+            tensors |= {f"adam.{index}.{k}": torch.as_tensor(v) for k, v in slots.items()}
+        tensors = {k: v.detach().cpu().clone() for k, v in tensors.items()}
+        partial = self.checkpoint.with_suffix(".part")
+        try:
+            save_file(tensors, partial, {"step": str(self.step)})
+            partial.replace(self.checkpoint)
+        except OSError as error:
+            partial.unlink(missing_ok=True)
+            raise TrainingError(f"cannot write {self.checkpoint}: {error.strerror}") from error
+
+    def resume(self) -> None:
+        if not self.checkpoint.exists():
+            self.log.unlink(missing_ok=True)
+            return
+        from safetensors import safe_open
+
+        with safe_open(self.checkpoint, framework="pt") as file:
+            self.step = int(file.metadata()["step"])
+        tensors = load_file(self.checkpoint)
+        try:
+            self.model.load_state_dict(
+                {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
+            )
+        except RuntimeError as error:
+            raise TrainingError(
+                f"{self.checkpoint} is from another version of the recipe; move it away to start"
+            ) from error
+        self.ema = {k[4:]: v.to(self.device) for k, v in tensors.items() if k.startswith("ema.")}
+        state = self.optimiser.state_dict()
+        for name, tensor in tensors.items():
+            if name.startswith("adam."):
+                _, index, slot = name.split(".")
+                state["state"].setdefault(int(index), {})[slot] = tensor
+        self.optimiser.load_state_dict(state)
+
+    def one_step(self) -> dict[str, float]:
+        config = self.config
+        scale = _schedule(config, self.step)
+        for group, peak in zip(self.optimiser.param_groups, self.peaks, strict=True):
+            group["lr"] = peak * scale
+        batch = self.recipe.batch(self.step, np.random.default_rng((config.seed, self.step)))
+        rng = torch.Generator(self.device).manual_seed(config.seed * 1_000_003 + self.step)
+        torch.manual_seed(config.seed * 1_000_003 + self.step)
+        self.model.train()
+        kind = torch.device(self.device).type
+        with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
+            loss, figures = self.recipe.loss(self.model, batch, rng)
+        if not torch.isfinite(loss):
+            raise TrainingError(f"loss became {float(loss)} at step {self.step}; lower the rate")
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)
+        self.optimiser.step()
+        decay = min(config.ema, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(self.ema.values()), list(self.parameters.values()), 1 - decay)
+        self.step += 1
+        return {"loss": float(loss.detach()), **figures}
+
+    def averaged(self) -> nn.Module:
+        """The module with its EMA weights in place."""
+        with torch.no_grad():
+            for name, parameter in self.parameters.items():
+                parameter.copy_(self.ema[name])
+        return self.model.eval()
+
+
+def _append_log(log: Path, row: dict[str, float]) -> None:
+    new = not log.exists()
+    with log.open("a", newline="") as file:
+        writer = csv.DictWriter(file, row.keys())
+        if new:
+            writer.writeheader()
+        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
+
+
+def plot_loss(log: Path) -> Path:
+    """Draw the CSV log next to it as a PNG and return its path."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    with log.open() as file:
+        rows = list(csv.DictReader(file))
+    figure, axes = pyplot.subplots(figsize=(7, 4))
+    steps = [float(r["step"]) for r in rows]
+    for column in rows[0]:
+        if column not in ("step", "seconds", "lr"):
+            axes.plot(steps, [float(r[column]) for r in rows], label=column)
+    axes.set(xlabel="step", ylabel="loss", yscale="log", title=log.stem)
+    axes.legend()
+    axes.grid(alpha=0.3)
+    out = log.with_suffix(".png")
+    figure.savefig(out, dpi=110, bbox_inches="tight")
+    pyplot.close(figure)
+    return out
+
+
+def train(
+    recipe: Recipe,
+    config: LoopConfig,
+    work: Path,
+    device: str = "cpu",
+    out: Path | None = None,
+    stop_after: int | None = None,
+) -> float:
+    """Run or resume ``recipe`` in ``work`` and return the mean loss of the last logged steps.
+
+    ``stop_after`` ends the run early (the checkpoint stays), for training in slices. With ``out``
+    the averaged weights are exported when the last step is reached. Raises TrainingError.
+    """
+    work.mkdir(parents=True, exist_ok=True)
+    recipe.prepare(work)
+    run = _Run(recipe, config, work, device)
+    run.resume()
+    last_step = min(config.steps, stop_after or config.steps)
+    saved = time.monotonic()
+    sums: dict[str, float] = {}
+    counted, mean_loss = 0, math.nan
+    started = time.monotonic()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[figures]}"),
+    )
+    with Progress(*columns) as progress:
+        task = progress.add_task(recipe.name, total=last_step, completed=run.step, figures="")
+        while run.step < last_step:
+            for key, value in run.one_step().items():
+                sums[key] = sums.get(key, 0.0) + value
+            counted += 1
+            if run.step % config.log_every == 0 or run.step == last_step:
+                means = {k: v / counted for k, v in sums.items()}
+                mean_loss = means["loss"]
+                seconds = time.monotonic() - started
+                _append_log(run.log, {"step": run.step, "seconds": seconds, **means})
+                progress.update(task, figures=" ".join(f"{k} {v:.3f}" for k, v in means.items()))
+                sums, counted = {}, 0
+            progress.update(task, completed=run.step)
+            if time.monotonic() - saved > config.checkpoint_every_s:
+                run.save()
+                saved = time.monotonic()
+    run.save()
+    if run.log.exists():
+        plot_loss(run.log)
+    if out is not None and run.step >= config.steps:
+        recipe.export(run.averaged(), out)
+    (work / f"{recipe.name}.json").write_text(json.dumps({"step": run.step, "loss": mean_loss}))
+    return mean_loss

@@ -1,0 +1,82 @@
+"""Training text: clean everyday sentences, with every evaluation sentence taken out."""
+
+import json
+import random
+import re
+from pathlib import Path
+from typing import Final
+
+from duplex_agent import assets
+
+_HELD_OUT_FOLDER = Path("evals/duplex_evals/data")
+_CONTRACTIONS: Final = {
+    "im": "I'm", "i": "I", "ive": "I've", "dont": "don't", "cant": "can't", "didnt": "didn't",
+    "thats": "that's", "its": "it's", "youre": "you're", "isnt": "isn't", "doesnt": "doesn't",
+    "wasnt": "wasn't", "whats": "what's", "theres": "there's", "wouldnt": "wouldn't",
+    "couldnt": "couldn't", "havent": "haven't", "theyre": "they're", "arent": "aren't",
+    "u": "you", "ur": "your", "yea": "yeah", "ya": "yeah", "lol": "", "haha": "", "hahaha": "",
+}  # fmt: skip
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+")
+_WORD = re.compile(r"[A-Za-z']+")
+
+
+def normalise(text: str) -> str:
+    """Lower-case letters only: the form in which held-out sentences are compared."""
+    return re.sub(r"[^a-z]", "", text.lower())
+
+
+def held_out(folder: Path | None = None) -> frozenset[str]:
+    """Normalised evaluation sentences of the repository; none of them may be trained on."""
+    if folder is None:
+        folder = Path(__file__).resolve().parents[2] / _HELD_OUT_FOLDER
+    return frozenset(
+        normalise(line)
+        for file in sorted(folder.glob("*.txt"))
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.strip()
+    )
+
+
+def clean(sentence: str) -> str | None:
+    """A tidy sentence of 1 to 24 plain English words, or None if it cannot be made into one."""
+    words = []
+    for word in sentence.strip().split():
+        core = word.strip('.,!?;:"()').lower().replace("’", "'")
+        if core in _CONTRACTIONS:
+            word = word.lower().replace(core, _CONTRACTIONS[core])
+        if word:
+            words.append(word)
+    text = " ".join(words).strip(" \"'()*-_")
+    if not re.fullmatch(r"[A-Za-z',.!?;: -]+", text) or not 1 <= len(words) <= 24:
+        return None
+    if any(len(w) > 16 or re.search(r"(.)\1\1", w.lower()) for w in _WORD.findall(text)):
+        return None
+    if not re.search("[aeiouyAEIOUY]", text) or text.isupper():
+        return None
+    text = re.sub(r"([.,!?;:])[.,!?;:]+", r"\1", text)
+    text = re.sub(r"\s+([.,!?;:])", r"\1", text)
+    if not re.search(r"[.!?]$", text):
+        text = text.rstrip(",;: -") + "."
+    return text[0].upper() + text[1:]
+
+
+def training_sentences(seed: int) -> list[str]:
+    """Distinct sentences of chitchat-dataset and chatterbot-corpus in a seeded random order."""
+    forbidden = held_out()
+    messages = [
+        message["text"]
+        for conversation in json.loads(assets.path("chitchat").read_text("utf-8")).values()
+        for turn in conversation["messages"]
+        for message in turn
+    ]
+    seen: set[str] = set()
+    sentences = []
+    for message in messages:
+        for part in _SENTENCE_END.split(message):
+            sentence = clean(part)
+            key = normalise(sentence) if sentence else ""
+            if sentence and key and key not in seen and key not in forbidden:
+                seen.add(key)
+                sentences.append(sentence)
+    random.Random(seed).shuffle(sentences)
+    return sentences
