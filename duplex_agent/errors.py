@@ -39,3 +39,11 @@ class SlotsBusy(DuplexError):
 
 class WorkerDied(DuplexError):
     """The worker process ended while it was needed."""
+
+
+class SessionBroken(DuplexError):
+    """One conversation ended with an error inside a worker that lives on."""
+
+
+class GatewayError(DuplexError):
+    """The server cannot start: port in use, unsuitable library version, address not available."""

@@ -1,0 +1,122 @@
+"""The gateway's end of the worker socket: open a slot, run a tick, close. Imports no torch."""
+
+import asyncio
+import itertools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.engine import wire
+from duplex_agent.errors import AudioError, SessionBroken, SlotsBusy, WorkerDied
+
+HUNG_AFTER_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class TickReply:
+    """One tick's answer: float32 [1920] at 24 kHz, and its events as JSON objects."""
+
+    agent_pcm: NDArray[np.float32]
+    events: list[dict[str, Any]]
+
+
+class WorkerLink:
+    """Requests and replies over one connection.
+
+    Every request may fail with WorkerDied, and with SessionBroken when only this call is lost.
+    """
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._ids = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[wire.Message]] = {}
+        self._pump: asyncio.Task[None] | None = None
+        self.closed = asyncio.Event()
+
+    async def wait_ready(self) -> int:
+        """Number of slots, once the worker has loaded its model; WorkerDied if it cannot."""
+        while True:
+            message = await wire.read(self._reader)
+            if message.get("op") == "failed":
+                raise WorkerDied(str(message.get("message", "the model could not be loaded")))
+            if message.get("op") == "ready":
+                self._pump = asyncio.create_task(self._read_replies(), name="worker-link")
+                return int(message["slots"])
+
+    async def open(self, call: str, seed: int = 0) -> None:
+        """Take a slot for ``call``; SlotsBusy when none is free."""
+        reply = await self._request({"op": "open", "call": call, "seed": seed})
+        if reply["op"] == "busy":
+            raise SlotsBusy("every slot of the worker is taken")
+        _raise_error(reply)
+
+    async def tick(self, call: str, user_pcm: NDArray[np.float32]) -> TickReply:
+        """Run one tick on float32 [1280]; AudioError when the worker refuses the sound."""
+        reply = await self._request(
+            {"op": "tick", "call": call, "pcm": wire.encode_pcm(user_pcm)},
+        )
+        _raise_error(reply)
+        return TickReply(wire.decode_pcm(reply["pcm"]), reply["events"])
+
+    async def close_call(self, call: str) -> None:
+        """Give the slot back; a dead worker has none to give back."""
+        try:
+            await self._request({"op": "close", "call": call})
+        except WorkerDied:
+            return
+
+    async def close(self) -> None:
+        """Hang up, which ends the worker."""
+        self._fail("the connection to the worker was closed")
+        if self._pump is not None:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        self._writer.close()
+        try:
+            await self._writer.wait_closed()
+        except ConnectionError:
+            return
+
+    async def _request(self, message: wire.Message) -> wire.Message:
+        if self.closed.is_set():
+            raise WorkerDied("the worker is not running")
+        number = next(self._ids)
+        reply: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = reply
+        try:
+            self._writer.write(wire.pack({**message, "id": number}))
+            return await asyncio.wait_for(reply, HUNG_AFTER_S)
+        except TimeoutError as error:
+            self._fail(f"the worker has not answered for {HUNG_AFTER_S:.0f} s")
+            raise WorkerDied(f"the worker has not answered for {HUNG_AFTER_S:.0f} s") from error
+        except ConnectionError as error:
+            raise WorkerDied("the connection to the worker ended") from error
+        finally:
+            self._waiting.pop(number, None)
+
+    async def _read_replies(self) -> None:
+        try:
+            while True:
+                message = await wire.read(self._reader)
+                reply = self._waiting.get(message.get("id", 0))
+                if reply is not None and not reply.done():
+                    reply.set_result(message)
+        except WorkerDied as error:
+            self._fail(str(error))
+
+    def _fail(self, reason: str) -> None:
+        self.closed.set()
+        for reply in self._waiting.values():
+            if not reply.done():
+                reply.set_exception(WorkerDied(reason))
+
+
+def _raise_error(reply: wire.Message) -> None:
+    if reply["op"] != "error":
+        return
+    if reply["code"] == "bad_audio":
+        raise AudioError(reply["message"])
+    raise SessionBroken(reply["message"])
