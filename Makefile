@@ -1,0 +1,85 @@
+# Two commands matter: `make serve` and `make test`. Each does everything it needs on a fresh
+# machine with Python 3.11 or newer; a second run skips what is already there.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+HOST ?= 127.0.0.1
+PORT ?= 8000
+TORCH ?= 2.13.0
+# A package index that has torch's CPU builds, if pip's own configuration names none. PyTorch
+# keeps one: choose "CPU" on its page "Get Started" and copy the address.
+TORCH_INDEX ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+CONSTRAINTS := $(addprefix -c ,$(wildcard constraints.txt))
+GPU := $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo yes)
+PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13,$(shell \
+	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
+
+.PHONY: help serve setup setup-test system assets test lint clean
+
+help:
+	@echo "make serve   environment, pretrained parts, then the page on http://$(HOST):$(PORT)"
+	@echo "make test    environment, system packages, then every check and test"
+	@echo "make setup   the environment only; the tools then stand in $(BIN)"
+	@echo "make assets  the pretrained parts of the running agent, into the cache folder"
+	@echo "make lint    formatting, lint and types only"
+	@echo "make clean   remove the environment and the caches of the tools"
+
+serve: setup assets
+	exec $(BIN)/duplex-agent serve --host $(HOST) --port $(PORT)
+
+setup: $(VENV)/.setup
+
+setup-test: $(VENV)/.setup-test
+
+assets: setup
+	$(BIN)/duplex-agent doctor
+
+test: setup-test system lint
+	$(BIN)/python -m pytest
+
+lint: setup-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# ffmpeg, a browser, a second voice and human recordings: for tests and training only.
+system:
+	bash scripts/system_packages.sh
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Set PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
+	@touch $@
+
+# torch first and alone: resolved together with the rest, plain `torch` on Linux means several
+# gigabytes of CUDA libraries. `+cpu` is the local version that only CPU builds carry; on other
+# systems the ordinary build is the CPU build.
+$(VENV)/.torch: $(VENV)/.python
+ifeq ($(GPU),yes)
+	$(PIP) install "torch==$(TORCH)"
+else ifeq ($(shell uname -s),Linux)
+	$(PIP) install $(addprefix --extra-index-url ,$(TORCH_INDEX)) "torch==$(TORCH)+cpu" || { \
+	  echo "No CPU build of torch $(TORCH) was found. PyTorch keeps an index of them: choose CPU on" >&2; \
+	  echo "its page \"Get Started\" and run this again with TORCH_INDEX=<the index address there>." >&2; \
+	  exit 1; }
+else
+	$(PIP) install "torch==$(TORCH)"
+endif
+	@touch $@
+
+$(VENV)/.setup: $(VENV)/.torch pyproject.toml $(wildcard constraints.txt)
+	$(PIP) install $(CONSTRAINTS) -e ".$(if $(GPU),[gpu])"
+	@touch $@
+
+$(VENV)/.setup-test: $(VENV)/.setup
+	$(PIP) install $(CONSTRAINTS) -e ".[dev,evals,train]"
+	@touch $@

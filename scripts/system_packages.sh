@@ -1,0 +1,34 @@
+#!/bin/bash
+# System packages of the tests and of training. As root on Debian or Ubuntu the missing ones are
+# installed, and named first; elsewhere they are only named.
+set -euo pipefail
+
+# package:what proves that it is there (a command, or a file that starts with /)
+needs=(
+  ffmpeg:ffmpeg
+  chromium:chromium
+  espeak-ng:espeak-ng
+  flite:flite
+  pocketsphinx-testdata:/usr/share/pocketsphinx/test/data/librivox
+)
+
+missing=()
+for need in "${needs[@]}"; do
+  package=${need%%:*} proof=${need#*:}
+  if [[ $proof == /* ]]; then
+    [[ -e $proof ]] || missing+=("$package")
+  else
+    command -v "$proof" >/dev/null || missing+=("$package")
+  fi
+done
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+echo "system packages missing: ${missing[*]}"
+if [[ $(id -u) -ne 0 ]] || ! command -v apt-get >/dev/null; then
+  echo "install them first, for example: sudo apt-get install ${missing[*]}" >&2
+  exit 1
+fi
+echo "installing them with apt-get"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}"
