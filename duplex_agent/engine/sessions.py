@@ -29,7 +29,8 @@ def load() -> SessionFactory:
     """
     import torch
 
-    from duplex_agent.duplex.session import DuplexSession, SessionConfig
+    from duplex_agent.duplex.config import SessionConfig
+    from duplex_agent.duplex.session import DuplexSession
     from duplex_agent.model import flow_omni
 
     torch.set_num_threads(1)

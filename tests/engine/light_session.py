@@ -42,11 +42,9 @@ class EchoSession:
         self.loud = self.loud + 1 if loud else 0
         events = self._replying(at_ms) if self.reply else self._listening(at_ms, user_pcm, loud)
         pcm = self.reply.pop(0) if self.reply else np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
-        if events and events[-1].type == "reply.started" or self.reply:
-            words = f"echo {len(self.reply)} "
-            events.append(
-                Event("reply.spoken.delta", at_ms, {"reply_id": self.replies, "text": words})
-            )
+        if self.reply:
+            spoken = {"reply_id": self.replies, "text": f"echo {len(self.reply)} "}
+            events.append(Event("reply.spoken.delta", at_ms, spoken))
         return Tick(pcm, tuple(events))
 
     def _listening(self, at_ms: int, pcm: NDArray[np.float32], loud: bool) -> list[Event]:
