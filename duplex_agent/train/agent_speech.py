@@ -19,15 +19,17 @@ from rich.progress import Progress
 from duplex_agent import assets
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.model.spoken_text import speakable
+from duplex_agent.train.text import agent_sentences
 
 SHARD_SENTENCES = 100
+CORPUS_SENTENCES, SMOKE_SENTENCES = 4800, 24
 # Less sampling noise than Piper's defaults (0.667, 0.8): one steady voice is learnt sooner.
 _NOISE_SCALE, _NOISE_WIDTH = 0.5, 0.5
 
 
 @dataclass(frozen=True)
 class Utterance:
-    """One sentence of the teacher: ``pcm`` int16 [n] at 24 kHz, phones with durations in seconds."""
+    """One sentence of the teacher: ``pcm`` int16 [n] at 24 kHz, phones with seconds each."""
 
     text: str
     phones: tuple[str, ...]
@@ -88,6 +90,14 @@ def synthesise(text: str) -> Utterance | None:
     )
 
 
+def pronounce(text: str) -> list[str]:
+    """Phones of speakable ``text`` from the teacher's own front end, without speaking it."""
+    if _voice is None:
+        _load_voice()
+    assert _voice is not None
+    return [p for sentence in _voice.phonemize(text) for p in ("^", *sentence, "$")]
+
+
 def _make_shard(job: tuple[Path, Sequence[str]]) -> float:
     target, sentences = job
     made = [u for s in sentences if (u := synthesise(speakable(s))) is not None]
@@ -139,3 +149,11 @@ def read_corpus(folder: Path) -> Iterator[Utterance]:
                     pcm[at : at + samples],
                 )
                 at, phone_at = at + int(samples), phone_at + len(phones)
+
+
+def prepare_speech(work: Path, smoke: bool) -> Path:
+    """The teacher's speech beside ``work``, made when missing; returns its folder."""
+    folder = work.parent / ("agent-speech-smoke" if smoke else "agent-speech")
+    sentences = agent_sentences(seed=1, count=SMOKE_SENTENCES if smoke else CORPUS_SENTENCES)
+    make_corpus(folder, sentences, processes=os.cpu_count() or 1)
+    return folder

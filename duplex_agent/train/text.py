@@ -80,3 +80,22 @@ def training_sentences(seed: int) -> list[str]:
                 sentences.append(sentence)
     random.Random(seed).shuffle(sentences)
     return sentences
+
+
+def agent_sentences(seed: int, count: int) -> list[str]:
+    """What the agent's voice learns from: mostly 4-20 words, some very short, some in pairs."""
+    sentences = training_sentences(seed=0)
+    plain = [s for s in sentences if 4 <= len(s.split()) <= 20]
+    short = [s for s in sentences if len(s.split()) < 4]
+    singles, pairs = count * 13 // 16, count // 8
+    chosen = plain[:singles] + short[: count - singles - pairs]
+    chosen += [
+        f"{a} {b}"
+        for a, b in zip(
+            plain[singles : singles + pairs],
+            plain[singles + pairs : singles + 2 * pairs],
+            strict=True,
+        )
+    ]
+    random.Random(seed).shuffle(chosen)
+    return chosen

@@ -1,0 +1,158 @@
+"""The mouth: phones on the clock + the previous token (+ the thinker's state) -> the next token.
+
+A causal transformer steps once per 80 ms. It is told which phones sound in this tick and the two
+after it, at 20 ms resolution, so it can neither skip nor repeat a word (the monotonic alignment
+of VALL-E R, arXiv 2406.07855, with known timings). Its output conditions the flow head.
+
+Letters: B batch, T ticks, D width, H heads.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from duplex_agent.model.flow import FlowConfig, FlowHead
+from duplex_agent.model.latents import LATENT_WIDTH
+from duplex_agent.model.phones import PHONES
+
+SLOTS_PER_TICK = 4
+TICKS_SEEN = 3
+"""Ticks whose phones are visible: the current one and the two after it."""
+
+
+@dataclass(frozen=True)
+class MouthConfig:
+    """Sizes of the mouth; ``window`` is how many past ticks it attends to."""
+
+    width: int = 384
+    layers: int = 6
+    heads: int = 6
+    feed_forward: int = 896
+    window: int = 48
+    phone_width: int = 48
+    thinker_width: int = 576
+    flow: FlowConfig = FlowConfig()
+
+
+@dataclass
+class MouthState:
+    """Keys and values of the last ticks, [layers][B, H, <= window, D / H], and the position."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    position: int
+    previous: Tensor
+
+    def clone(self) -> "MouthState":
+        return replace(
+            self,
+            keys=[k.clone() for k in self.keys],
+            values=[v.clone() for v in self.values],
+            previous=self.previous.clone(),
+        )
+
+
+def _rotate(x: Tensor, positions: Tensor) -> Tensor:
+    """Rotary position embedding (arXiv 2104.09864) on x [B, H, T, d]."""
+    half = x.shape[-1] // 2
+    rates = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+    angles = positions[:, None] * rates
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: MouthConfig) -> None:
+        super().__init__()
+        self.heads, self.window = config.heads, config.window
+        self.attention_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
+        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.mlp_norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.gate_up = nn.Linear(config.width, 2 * config.feed_forward, bias=False)
+        self.down = nn.Linear(config.feed_forward, config.width, bias=False)
+
+    def forward(
+        self, x: Tensor, positions: Tensor, past: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """``x`` [B, T, D] at ``positions`` [T], after ``past`` keys and values."""
+        batch, ticks, width = x.shape
+        qkv = self.qkv(self.attention_norm(x)).reshape(batch, ticks, 3, self.heads, -1)
+        q, k, v = qkv.permute(2, 0, 3, 1, 4)
+        q, k = _rotate(q, positions), _rotate(k, positions)
+        k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
+        total = k.shape[2]
+        age = torch.arange(total - ticks, total, device=x.device)[:, None]
+        age = age - torch.arange(total, device=x.device)[None]
+        mask = (age >= 0) & (age < self.window)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        x = x + self.out(y.transpose(1, 2).reshape(batch, ticks, width))
+        gate, up = self.gate_up(self.mlp_norm(x)).chunk(2, dim=-1)
+        x = x + self.down(F.silu(gate) * up)
+        keep = self.window - 1
+        return x, (k[:, :, -keep:], v[:, :, -keep:])
+
+
+class Mouth(nn.Module):
+    """Talker and flow head; see the module's docstring."""
+
+    def __init__(self, config: MouthConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MouthConfig()
+        self.phones = nn.Linear(len(PHONES), config.phone_width, bias=False)
+        seen = SLOTS_PER_TICK * TICKS_SEEN * config.phone_width
+        self.enter_phones = nn.Linear(seen, config.width)
+        self.enter_latent = nn.Linear(LATENT_WIDTH, config.width)
+        self.thinker_norm = nn.RMSNorm(config.thinker_width, eps=1e-6)
+        self.enter_thinker = nn.Linear(config.thinker_width, config.width, bias=False)
+        nn.init.zeros_(self.enter_thinker.weight)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.norm = nn.RMSNorm(config.width, eps=1e-6)
+        self.head = FlowHead(LATENT_WIDTH, config.width + LATENT_WIDTH, config.flow)
+
+    def new_state(self, batch: int = 1) -> MouthState:
+        config, weight = self.config, self.norm.weight
+        empty = weight.new_zeros(batch, config.heads, 0, config.width // config.heads)
+        layers = range(config.layers)
+        return MouthState(
+            [empty for _ in layers], [empty for _ in layers], 0,
+            weight.new_zeros(batch, LATENT_WIDTH),
+        )  # fmt: skip
+
+    def talk(
+        self, slots: Tensor, previous: Tensor, thinker: Tensor, state: MouthState
+    ) -> tuple[Tensor, MouthState]:
+        """Talker output [B, T, D].
+
+        ``slots`` [B, T, 12, phones]: share of each phone in the 20 ms slots of ticks t..t+2;
+        ``previous`` [B, T, 64]: the token before each tick; ``thinker`` [B, T, 576]: hidden state
+        of the word being spoken, zeros where there is none.
+        """
+        x = self.enter_phones(self.phones(slots).flatten(2)) + self.enter_latent(previous)
+        x = x + self.enter_thinker(self.thinker_norm(thinker))
+        ticks = x.shape[1]
+        positions = torch.arange(ticks, device=x.device, dtype=torch.float32) + state.position
+        keys, values = [], []
+        for layer, k, v in zip(self.layers, state.keys, state.values, strict=True):
+            x, (k, v) = layer(x, positions, (k, v))
+            keys.append(k)
+            values.append(v)
+        after = MouthState(keys, values, state.position + ticks, previous[:, -1])
+        return self.norm(x), after
+
+    def condition(self, talked: Tensor, previous: Tensor) -> Tensor:
+        """What the head sees: talker output and the clean token before it."""
+        return torch.cat([talked, previous], dim=-1)
+
+    @torch.inference_mode()
+    def step(
+        self, slots: Tensor, thinker: Tensor, noise: Tensor, state: MouthState, steps: int
+    ) -> tuple[Tensor, MouthState]:
+        """One tick: slots [B, 12, phones], thinker [B, 576], noise [B, 64] -> token [B, 64]."""
+        previous = state.previous
+        talked, state = self.talk(slots[:, None], previous[:, None], thinker[:, None], state)
+        token = self.head.sample(self.condition(talked[:, 0], previous), noise, steps)
+        return token, replace(state, previous=token)

@@ -1,0 +1,155 @@
+"""The agent's voice: text in while it is still being written, 80 ms of sound out per tick.
+
+Text becomes speakable words, words become phones, phones get durations, and the mouth turns what
+sounds in each tick into a token that the codec decodes. When the text falls behind, the voice
+rests at the end of a word; it never cuts one.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES, TICK_MS
+from duplex_agent.errors import TextError
+from duplex_agent.model import checkpoint
+from duplex_agent.model.codec import CodecDecoder
+from duplex_agent.model.latents import LATENT_WIDTH
+from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth
+from duplex_agent.model.phones import Phones
+from duplex_agent.model.script import Script
+from duplex_agent.model.timing import Timing
+
+_FADE_SAMPLES = AGENT_RATE_HZ // 100
+_TAIL_TICKS = 2
+_LONGEST_TEXT = 20_000
+
+
+@dataclass(frozen=True)
+class VoiceSettings:
+    """How tokens are drawn: Euler steps of the flow and the variance of its noise."""
+
+    flow_steps: int = 4
+    temperature: float = 0.5
+
+
+@dataclass(frozen=True)
+class SpokenTick:
+    """80 ms of the voice: ``pcm`` float32 [1920] at 24 kHz, and how far the text has been voiced.
+
+    ``chars_spoken`` counts the characters of all written text whose words have sounded in full.
+    """
+
+    pcm: NDArray[np.float32]
+    chars_spoken: int
+    done: bool
+
+
+class Voice:
+    """The loaded voice; ``start`` opens a stream of speech."""
+
+    def __init__(
+        self, phones: Phones, timing: Timing, mouth: Mouth, codec: CodecDecoder,
+        settings: VoiceSettings | None = None,
+    ) -> None:  # fmt: skip
+        self.phones, self.timing = phones.eval(), timing.eval()
+        self.mouth, self.codec = mouth.eval(), codec.eval()
+        self.settings = settings or VoiceSettings()
+
+    def start(self, seed: int = 0) -> "SpeechStream":
+        """A new stream, silent until text is written to it."""
+        return SpeechStream(self, seed)
+
+
+class SpeechStream:
+    """One reply being spoken. Write text, call ``tick`` every 80 ms until ``done``."""
+
+    def __init__(self, voice: Voice, seed: int) -> None:
+        self._voice = voice
+        self._script = Script(voice.phones, voice.timing)
+        self._mouth = voice.mouth.new_state()
+        self._codec = voice.codec.new_state()
+        self._rng = torch.Generator().manual_seed(seed)
+        self._tick = 0
+        self._tail = 0
+        self._stopping = False
+        self._done = False
+        self._written = 0
+
+    def write(self, text: str, hidden: NDArray[np.float32] | None = None) -> None:
+        """Append text; ``hidden`` [width] or [n, width] is the thinker's state behind it.
+
+        Words end at white space, so a word may arrive in pieces. Raises TextError when the reply
+        grows beyond 20,000 characters or ended already.
+        """
+        self._written += len(text)
+        if self._script.finished:
+            raise TextError("this reply was finished; start a new stream to say more")
+        if self._written > _LONGEST_TEXT:
+            raise TextError(f"a reply may have at most {_LONGEST_TEXT} characters; split the text")
+        row = None if hidden is None else np.atleast_2d(hidden)[-1]
+        self._script.write(text, row)
+
+    def finish(self) -> None:
+        """No more text will come."""
+        self._script.finish()
+
+    def stop(self) -> None:
+        """Fade out within 10 ms in the next tick, then be done."""
+        self._stopping = True
+
+    def clear_of_text(self) -> bool:
+        """Whether everything written so far has been voiced."""
+        return self._script.position_s >= self._script.known_s
+
+    def tick(self) -> SpokenTick:
+        """The next 80 ms. Silence before the first word is ready and after the end."""
+        script = self._script
+        if self._done:
+            return SpokenTick(np.zeros(AGENT_TICK_SAMPLES, np.float32), script.spoken(), True)
+        if self._tick == 0 and not script.ready(TICKS_SEEN * TICK_MS / 1000):
+            self._done = script.finished and script.known_s == 0.0
+            return SpokenTick(np.zeros(AGENT_TICK_SAMPLES, np.float32), 0, self._done)
+        pcm = self._sound()
+        if script.finished and script.position_s >= script.known_s:
+            self._tail += 1
+            self._done = self._tail > _TAIL_TICKS
+        if self._stopping:
+            fade = np.zeros(AGENT_TICK_SAMPLES, np.float32)
+            fade[:_FADE_SAMPLES] = np.linspace(1.0, 0.0, _FADE_SAMPLES, dtype=np.float32)
+            pcm, self._done = pcm * fade, True
+        return SpokenTick(pcm, script.spoken(), self._done)
+
+    @torch.inference_mode()
+    def _sound(self) -> NDArray[np.float32]:
+        voice, script = self._voice, self._script
+        script.rest_if_behind(TICKS_SEEN * TICK_MS / 1000)
+        shares = script.shares(SLOTS_PER_TICK * TICKS_SEEN)
+        thinker = script.thinker_state(voice.mouth.config.thinker_width)
+        noise = torch.randn(1, LATENT_WIDTH, generator=self._rng)
+        token, self._mouth = voice.mouth.step(
+            torch.from_numpy(shares)[None],
+            torch.from_numpy(thinker)[None],
+            noise * voice.settings.temperature**0.5,
+            self._mouth,
+            voice.settings.flow_steps,
+        )
+        pcm, self._codec = voice.codec(token[:, None], self._codec)
+        script.advance()
+        self._tick += 1
+        return pcm[0].clamp(-1.0, 1.0).numpy()
+
+
+def load_voice(settings: VoiceSettings | None = None) -> Voice:
+    """The shipped voice; raises CheckpointError when its weight files are missing or broken."""
+    codec, mouth, phones, timing = CodecDecoder(), Mouth(), Phones(), Timing()
+    for name, parts in (
+        ("codec", {"codec.": codec}),
+        ("mouth", {"": mouth}),
+        ("phones", {"phones.": phones, "timing.": timing}),
+    ):
+        tensors, _ = checkpoint.load(checkpoint.WEIGHTS_DIR / f"{name}.safetensors")
+        for prefix, module in parts.items():
+            checkpoint.load_module(module, tensors, prefix)
+    return Voice(phones, timing, mouth, codec, settings)
