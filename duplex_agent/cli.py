@@ -1,0 +1,170 @@
+"""The command line: ``duplex-agent serve | talk | say | listen | train | doctor``.
+
+Every command imports what it needs when it runs, so ``--help`` is quick and the server process
+never sees torch. Errors the project raises on purpose end as one line on stderr, exit code 1.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from duplex_agent.errors import DuplexError, TrainingError
+
+_EXTRAS: Final = {"piper": "train", "matplotlib": "train", "scipy": "train"}
+
+
+app = typer.Typer(
+    help="A voice agent that listens while it talks.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+InputFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="IN",
+        help="sound file: WAV, FLAC or OGG, any rate and channel count",
+        exists=True,
+        dir_okay=False,
+        readable=True,
+    ),
+]
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(version("duplex-agent"))
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print it")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
+) -> None:
+    """Serve the page: open the printed URL in a browser and talk."""
+    from duplex_agent.gateway.app import serve as serve_gateway
+
+    serve_gateway(host, port)
+
+
+@app.command()
+def talk(
+    source: InputFile,
+    out: Annotated[
+        Path | None, typer.Option(help="stereo WAV: left the user, right the agent")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="events, turns and figures as JSON")] = None,
+) -> None:
+    """Play a recording into the agent and keep what it answers."""
+    from duplex_agent.duplex.files import talk_file
+
+    talk_file(source, out, json)
+
+
+@app.command()
+def say(
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="what to say")],
+    out: Annotated[Path, typer.Option(help="WAV, 24 kHz")] = Path("say.wav"),
+) -> None:
+    """Speak a text with the agent's voice."""
+    from duplex_agent.duplex.files import say_text
+
+    say_text(text, out)
+
+
+@app.command()
+def listen(source: InputFile) -> None:
+    """Print what the agent understands of a recording."""
+    from duplex_agent.duplex.files import listen_file
+
+    listen_file(source)
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="codec, phones, mouth, ear ...")],
+    smoke: Annotated[bool, typer.Option("--smoke", help="tiny sizes, about a minute")] = False,
+    work: Annotated[
+        Path | None, typer.Option(help="data, checkpoints, log and plot; kept between runs")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="stop at this step; the next run goes on from it")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="folder of the finished weights  [default: WORK/weights]")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cpu or cuda  [default: cuda if there is one]")
+    ] = None,
+) -> None:
+    """Make weights anew, or go on where an interrupted run stopped."""
+    try:
+        _train(
+            recipe,
+            smoke,
+            work or Path("runs") / ("smoke" if smoke else "train"),
+            steps,
+            out,
+            device,
+        )
+    except ModuleNotFoundError as error:
+        extra = _EXTRAS.get((error.name or "").partition(".")[0])
+        if extra is None:
+            raise
+        raise TrainingError(
+            f"{error.name} is not installed: pip install 'duplex-agent[{extra}]'"
+        ) from error
+
+
+def _train(
+    name: str, smoke: bool, work: Path, steps: int | None, out: Path | None, device: str | None
+) -> None:
+    import torch
+
+    from duplex_agent.train.loop import train as run
+    from duplex_agent.train.recipes import build
+
+    recipe, config = build(name, smoke)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    folder = out or work / "weights"
+    loss = run(recipe, config, work, device, folder, stop_after=steps)
+    typer.echo(f"{name}: loss {loss:.4f}; log and plot in {work}")
+    if steps is None or steps >= config.steps:
+        typer.echo(f"weights in {folder}")
+
+
+@app.command()
+def doctor(
+    everything: Annotated[
+        bool, typer.Option("--all", help="also fetch the parts of training and evals")
+    ] = False,
+    fetch: Annotated[bool, typer.Option(help="fetch what is missing")] = True,
+) -> None:
+    """Show what is here, fetch what is missing; exit code 1 if the agent cannot run."""
+    from duplex_agent.doctor import examine
+
+    if not examine(everything, fetch):
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point: expected errors become one line; anything else is a bug with its traceback."""
+    try:
+        app(prog_name="duplex-agent")
+    except DuplexError as error:
+        typer.secho(f"duplex-agent: {error}", err=True, fg=typer.colors.RED)
+        raise SystemExit(1) from error

@@ -1,0 +1,67 @@
+"""The command line's manners: quick to start, one line for an expected error, honest exit codes."""
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from duplex_agent import doctor
+from duplex_agent.cli import app, main
+
+runner = CliRunner()
+
+
+def test_the_command_starts_without_the_heavy_libraries():
+    heavy = "{'torch', 'transformers', 'onnxruntime', 'numpy', 'aiortc', 'fastapi'}"
+    code = f"import sys, duplex_agent.cli; print(*({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_an_expected_error_is_one_line_on_stderr_and_exit_code_1(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["duplex-agent", "train", "no-such-recipe"])
+    with pytest.raises(SystemExit) as exit_:
+        main()
+    assert exit_.value.code == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    [line] = printed.err.splitlines()
+    assert line.startswith("duplex-agent: no recipe called 'no-such-recipe'")
+
+
+def test_a_missing_input_file_is_named(tmp_path):
+    result = runner.invoke(app, ["listen", str(tmp_path / "nothing.wav")])
+    assert result.exit_code == 2
+    assert "nothing.wav" in result.stderr
+
+
+@pytest.fixture
+def empty_house(tmp_path, monkeypatch):
+    """No pretrained part, no trained weights, no network."""
+    monkeypatch.setenv("DUPLEX_ASSETS_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(doctor, "WEIGHTS_DIR", tmp_path / "weights")
+    return tmp_path
+
+
+def test_doctor_fails_and_says_what_is_missing(empty_house):
+    result = runner.invoke(app, ["doctor", "--no-fetch"])
+    assert result.exit_code == 1
+    assert "not fetched" in result.stdout
+    assert "duplex-agent train ear" in result.stdout
+
+
+def test_doctor_tells_a_damaged_part_from_a_missing_one(empty_house):
+    (empty_house / "cache").mkdir()
+    (empty_house / "cache" / "silero_vad_16k_op15.onnx").write_bytes(b"half of it")
+    result = runner.invoke(app, ["doctor", "--no-fetch"])
+    assert result.exit_code == 1
+    assert "silero-vad: wrong hash" in result.stdout
+
+
+def test_doctor_names_a_weight_file_that_is_none(empty_house):
+    (empty_house / "weights").mkdir()
+    (empty_house / "weights" / "ear.safetensors").write_bytes(b"\xff" * 100)
+    result = runner.invoke(app, ["doctor", "--no-fetch"])
+    assert "unreadable: not a safetensors file" in result.stdout
