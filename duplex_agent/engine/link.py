@@ -53,10 +53,16 @@ class WorkerLink:
             raise SlotsBusy("every slot of the worker is taken")
         _raise_error(reply)
 
-    async def tick(self, call: str, user_pcm: NDArray[np.float32]) -> TickReply:
-        """Run one tick on float32 [1280]; AudioError when the worker refuses the sound."""
+    async def tick(
+        self, call: str, user_pcm: NDArray[np.float32], played_ms: int | None = None
+    ) -> TickReply:
+        """Run one tick on float32 [1280]; AudioError when the worker refuses the sound.
+
+        ``played_ms``: up to which time of the session the listener has heard the agent.
+        """
+        pcm = wire.encode_pcm(user_pcm)
         reply = await self._request(
-            {"op": "tick", "call": call, "pcm": wire.encode_pcm(user_pcm)},
+            {"op": "tick", "call": call, "pcm": pcm, "played_ms": played_ms}
         )
         _raise_error(reply)
         return TickReply(wire.decode_pcm(reply["pcm"]), reply["events"])

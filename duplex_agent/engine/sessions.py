@@ -12,8 +12,11 @@ from duplex_agent.duplex.events import Tick
 class Session(Protocol):
     """One conversation: 80 ms in, 80 ms out."""
 
-    def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
-        """Take float32 [1280] at 16 kHz, give [1920] at 24 kHz and the events of this tick."""
+    def tick(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Tick:
+        """Take float32 [1280] at 16 kHz, give [1920] at 24 kHz and the events of this tick.
+
+        ``played_ms``: up to which time of the session the listener has heard the agent.
+        """
 
 
 SessionFactory = Callable[[int], Session]

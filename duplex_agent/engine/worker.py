@@ -56,7 +56,7 @@ class Slots:
         if session is None:
             return _error("no_such_call", "this call holds no slot of the worker")
         try:
-            tick = session.tick(wire.decode_pcm(request["pcm"]))
+            tick = session.tick(wire.decode_pcm(request["pcm"]), request.get("played_ms"))
         except AudioError as error:
             return _error("bad_audio", str(error))
         except Exception as error:

@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.clock import USER_TICK_SAMPLES
+from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.errors import AudioError
 from duplex_agent.gateway.conceal import BLEND, Concealer
 from duplex_agent.gateway.jitter import FRAME, JitterBuffer, Missing, Packet
@@ -28,6 +28,11 @@ class UserAudio:
         self._concealer = Concealer()
         self._decimator = Decimator()
         self._ready = np.zeros(0, dtype=np.float32)
+
+    @property
+    def delay_ms(self) -> int:
+        """How long the newest sound that has come must wait for its tick."""
+        return self.jitter.depth * 1000 // RTP_HZ + len(self._ready) * 1000 // USER_RATE_HZ
 
     def add(self, timestamp: int, payload: bytes) -> None:
         """One RTP payload; what is not Opus is counted and dropped."""

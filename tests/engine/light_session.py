@@ -33,7 +33,7 @@ class EchoSession:
         self.reply: list[NDArray[np.float32]] = []
         self.replies = 0
 
-    def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
+    def tick(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Tick:
         if user_pcm.shape != (USER_TICK_SAMPLES,):
             raise AudioError(f"a tick takes {USER_TICK_SAMPLES} samples, got {user_pcm.shape}")
         at_ms = self.ticks * TICK_MS
@@ -123,12 +123,12 @@ def load_slowly():
 
 
 class _Fragile(EchoSession):
-    def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
+    def tick(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Tick:
         if user_pcm[0] == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         if user_pcm[0] == 2:
             raise ValueError("a bug")
-        return super().tick(user_pcm)
+        return super().tick(user_pcm, played_ms)
 
 
 def load_fragile():
