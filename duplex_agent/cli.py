@@ -56,7 +56,7 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk."""
-    from duplex_agent.gateway.app import serve as serve_gateway
+    from duplex_agent.gateway.server import serve as serve_gateway
 
     serve_gateway(host, port)
 
