@@ -141,7 +141,8 @@ class _Run:
             raise TrainingError(
                 f"{self.checkpoint} is from another version of the recipe; move it away to start"
             ) from error
-        self.ema = {k[4:]: v.to(self.device) for k, v in tensors.items() if k.startswith("ema.")}
+        # In the module's own order: the file's is alphabetical, and the update zips the two.
+        self.ema = {name: tensors[f"ema.{name}"].to(self.device) for name in self.parameters}
         state = self.optimiser.state_dict()
         for name, tensor in tensors.items():
             if name.startswith("adam."):
@@ -162,7 +163,7 @@ class _Run:
         with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
             loss, figures = self.recipe.loss(self.model, batch, rng)
         if not torch.isfinite(loss):
-            raise TrainingError(f"loss became {float(loss)} at step {self.step}; lower the rate")
+            raise TrainingError(f"loss became {loss.item()} at step {self.step}; lower the rate")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)
