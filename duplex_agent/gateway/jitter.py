@@ -113,10 +113,8 @@ class JitterBuffer:
 
     def pop(self) -> Packet | Missing:
         """The next packet in order, or why there is none; each Missing stands for 20 ms."""
-        if not self._playing:
-            if not self._packets or self.depth < FIRST_TICK + self._target:
-                return Missing.IDLE
-            self._playing = True
+        if not self._playing and not self._begin():
+            return Missing.IDLE
         if not self._packets:
             self._ran_dry = True
             self._owed += FRAME
@@ -132,7 +130,8 @@ class JitterBuffer:
         packet = self._packets.pop(first)
         self._head = first + packet.samples
         self._owed = 0
-        self._drop_overlapped()
+        for at in [at for at in self._packets if at < self._head]:
+            del self._packets[at]  # a packet that claims time which was already played
         return packet
 
     def tick_done(self) -> None:
@@ -155,6 +154,15 @@ class JitterBuffer:
         """Say that the caller dropped a packet of ``samples`` to reduce the surplus."""
         self._left = deque((left - samples for left in self._left), maxlen=WINDOW_TICKS)
 
+    def _begin(self) -> bool:
+        """Start to play once a tick and the target are here; what is older is not waited for."""
+        enough = FIRST_TICK + self._target
+        if self.depth < enough:
+            return False
+        self._playing = True
+        self._forget_before(self._newest - enough)
+        return True
+
     def _pass_gap(self, first: int) -> None:
         waited = min(self._owed, first - self._head)
         self._head += waited
@@ -164,15 +172,14 @@ class JitterBuffer:
 
     def _jump(self, to: int) -> None:
         self.counters.jumped += 1
-        for at in [at for at in self._packets if at < to]:
-            del self._packets[at]
-        self._head = min(self._packets, default=to)
+        self._forget_before(to)
         self._owed = 0
         self._left.clear()
 
-    def _drop_overlapped(self) -> None:
-        for at in [at for at in self._packets if at < self._head]:
+    def _forget_before(self, to: int) -> None:
+        for at in [at for at in self._packets if at < to]:
             del self._packets[at]
+        self._head = min(self._packets, default=to)
 
     def _restart(self) -> None:
         self._packets.clear()
