@@ -1,4 +1,4 @@
-"""First stage of recipe ``ear``: Whisper's encoder learns to hear tick by tick and to spell (CTC)."""
+"""First stage of recipe ``ear``: Whisper's encoder learns to hear tick by tick and to spell."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,8 +36,8 @@ class EncoderPlan:
 FULL = EncoderPlan(
     EarConfig(),
     {"kokoro": 1400, "piper": 1400, "flite": 4200, "espeak": 2200},
-    rows=12,
-    row_ticks=100,
+    rows=8,
+    row_ticks=75,
     from_whisper=True,
 )
 SMOKE = EncoderPlan(
@@ -117,4 +117,4 @@ def build(smoke: bool) -> tuple[EncoderRecipe, LoopConfig]:
         return EncoderRecipe(SMOKE), LoopConfig(
             steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5
         )
-    return EncoderRecipe(FULL), LoopConfig(steps=2400, lr=3e-4, warmup=150, ema=0.998)
+    return EncoderRecipe(FULL), LoopConfig(steps=2600, lr=4e-4, warmup=100, ema=0.998)

@@ -82,7 +82,8 @@ class MouthRecipe(Recipe):
         pool = sorted(pool, key=lambda i: len(self.examples[i].latents))
         start = rng.integers(len(pool) - self.batch_size + 1)
         rows = [self.examples[i] for i in pool[start : start + self.batch_size]]
-        ticks = max(len(r.latents) for r in rows)
+        # Few distinct shapes: the CPU's matrix kernels are compiled anew for each one.
+        ticks = -(-max(len(r.latents) for r in rows) // 8) * 8
         latents = np.zeros((len(rows), ticks, rows[0].latents.shape[1]), np.float32)
         slots = np.zeros((len(rows), ticks, SLOTS_PER_TICK * TICKS_SEEN, len(PHONES)), np.float32)
         thinker = np.zeros((len(rows), ticks, self.config.thinker_width), np.float32)
@@ -109,9 +110,11 @@ class MouthRecipe(Recipe):
         heard = previous + spread * torch.randn(previous.shape, generator=rng)
         talked, _ = model.talk(batch.slots, heard, batch.thinker, model.new_state(rows))
         condition = model.condition(talked, heard)
-        loss = flow_matching_loss(
-            model.head, batch.latents[batch.mask], condition[batch.mask], _DRAWS, rng
-        ).mean()
+        errors = flow_matching_loss(
+            model.head, batch.latents.flatten(0, 1), condition.flatten(0, 1), _DRAWS, rng
+        )
+        mask = batch.mask.flatten()
+        loss = (errors * mask).sum() / mask.sum()
         return loss, {"flow": float(loss.detach())}
 
     def export(self, model: nn.Module, out: Path) -> None:
