@@ -11,9 +11,8 @@ Operators: `GroupQueryAttention`, `SkipSimplifiedLayerNormalization`, `DynamicQu
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 
 import numpy as np
 import onnx
@@ -21,89 +20,27 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from duplex_agent.errors import ThinkerError
+from duplex_agent.model.llama_spec import LlamaSpec, Precision
 
-GRAPH_VERSION = 1  # raise it whenever a cached graph of an older version must not be used
-
-Precision = Literal["fp32", "int8"]
 Weights = Callable[[str], NDArray[np.float32] | None]
 
 _MICROSOFT = "com.microsoft"
 _DATA_FILE = "weights.bin"
 _ALIGNMENT = 4096  # lets ONNX Runtime map the tensors instead of reading them
-_STATIC_ROPE = {"default", "linear", "llama3"}
-_MAX_POSITIONS = 16_384  # rows of the rotation tables; 2 x 2 MB at a head size of 64
-
-
-@dataclass(frozen=True)
-class LlamaSpec:
-    """The sizes of one model, read from its Hugging Face configuration."""
-
-    layers: int
-    width: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    ff_width: int
-    vocab: int
-    norm_eps: float
-    positions: int
-    tied: bool
-    rope: dict[str, Any]
-
-    @property
-    def middle_layer(self) -> int:
-        """Number of layers below the hidden state that the graph gives out."""
-        return self.layers // 2
-
-
-def read_spec(config: Any) -> LlamaSpec:
-    """Take the sizes from a transformers configuration; ThinkerError if the graph cannot be it."""
-    kind = getattr(config, "model_type", "unknown")
-    if kind != "llama":
-        raise ThinkerError(
-            f"the onnx backend knows llama models, not {kind!r}: use backend='transformers'"
-        )
-    rope = dict(getattr(config, "rope_parameters", None) or {})
-    rope.setdefault("rope_type", "default")
-    layers = config.num_hidden_layers
-    unsupported = [
-        ("activation", config.hidden_act, config.hidden_act != "silu"),
-        ("rope type", rope["rope_type"], rope["rope_type"] not in _STATIC_ROPE),
-        ("support for layer counts below 2, here", layers, layers < 2),
-        ("mlp bias", True, bool(getattr(config, "mlp_bias", False))),
-    ]
-    for what, value, bad in unsupported:
-        if bad:
-            raise ThinkerError(
-                f"the onnx backend has no {what} {value!r}: use backend='transformers'"
-            )
-    heads = config.num_attention_heads
-    return LlamaSpec(
-        layers=layers,
-        width=config.hidden_size,
-        heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
-        ff_width=config.intermediate_size,
-        vocab=config.vocab_size,
-        norm_eps=float(config.rms_norm_eps),
-        positions=min(config.max_position_embeddings, _MAX_POSITIONS),
-        tied=bool(config.tie_word_embeddings),
-        rope=rope,
-    )
+_PLACE = ("last_position", "total_length", "rotation.cos", "rotation.sin")
 
 
 def rotation_tables(spec: LlamaSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cosine and sine of every position, each float32 [positions, head_dim / 2]."""
+    """Cosine and sine of every position, each float32 [max_length, head_dim / 2]."""
     exponents = np.arange(0, spec.head_dim, 2, dtype=np.float32) / np.float32(spec.head_dim)
     inverse = 1.0 / np.power(np.float32(spec.rope.get("rope_theta", 10_000.0)), exponents)
-    kind = spec.rope["rope_type"]
+    kind = spec.rope.get("rope_type")
     if kind == "linear":
         inverse = inverse / spec.rope["factor"]
     elif kind == "llama3":
         inverse = _llama3_frequencies(inverse, spec.rope)
     inverse = inverse.astype(np.float32)
-    angles = np.arange(spec.positions, dtype=np.float32)[:, None] * inverse[None, :]
+    angles = np.arange(spec.max_length, dtype=np.float32)[:, None] * inverse[None, :]
     return np.cos(angles), np.sin(angles)
 
 
@@ -193,8 +130,7 @@ class _GraphWriter:
         context = f"layer{index}.context"
         self._node(
             "GroupQueryAttention",
-            [packed, "", "", f"past_key.{index}", f"past_value.{index}"]
-            + ["last_position", "total_length", "rotation.cos", "rotation.sin"],
+            [packed, "", "", f"past_key.{index}", f"past_value.{index}", *_PLACE],
             [context, f"present_key.{index}", f"present_value.{index}"],
             num_heads=spec.heads,
             kv_num_heads=spec.kv_heads,
@@ -237,13 +173,16 @@ class _GraphWriter:
 
     def _linear(self, name: str, x: str, parts: list[str]) -> str:
         """One product with the stacked weights of `parts`; returns `name`."""
-        stacked = np.concatenate([self._weight(f"{part}.weight") for part in parts])
+        matrices = [self._weight(f"{part}.weight") for part in parts]
+        stacked = np.concatenate(matrices)
         biases = [self.weights(f"{part}.bias") for part in parts]
         bias = None
         if any(b is not None for b in biases):
-            rows = [len(self._weight(f"{part}.weight")) for part in parts]
             bias = np.concatenate(
-                [np.zeros(n, np.float32) if b is None else b for n, b in zip(rows, biases)]
+                [
+                    np.zeros(len(w), np.float32) if b is None else b
+                    for w, b in zip(matrices, biases, strict=True)
+                ]
             )
         if self.precision == "int8":
             matrix, scale = quantize_rows(stacked)
@@ -317,7 +256,9 @@ class _GraphWriter:
                 outputs.append(info(f"present_{kind}.{index}", floats, cache))
         graph = helper.make_graph(self.nodes, "thinker", inputs, outputs, self.initializers)
         opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
+        helper.set_model_props(model, {"max_length": str(spec.max_length)})
+        return model
 
 
 def quantize_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:

@@ -1,0 +1,139 @@
+"""The thinker: a causal language model that takes embeddings and keeps its conversation's cache.
+
+A conversation is a `ThinkerState` outside the model: appending n positions extends its cache by n,
+truncating is a change of its length. Several conversations may be interleaved on one thinker.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.errors import ContextFull, ThinkerError
+
+if TYPE_CHECKING:
+    from duplex_agent.model.text_tokenizer import TextTokenizer
+
+DEFAULT_MODEL = "smollm2-135m-instruct"
+DEFAULT_MAX_LENGTH = 2048
+
+Backend = Literal["onnx-int8", "onnx-fp32", "transformers"]
+
+
+@dataclass
+class ThinkerState:
+    """One conversation: how many positions it holds. Backends add their cache to it."""
+
+    length: int
+
+
+@dataclass(frozen=True)
+class ThinkerStep:
+    """What the model says after an append.
+
+    logits: float32 [vocabulary], of the last appended position.
+    hidden: float32 [n, width], residual stream after the middle layer, of every appended position.
+    """
+
+    logits: NDArray[np.float32]
+    hidden: NDArray[np.float32]
+
+
+class Thinker(Protocol):
+    """A loaded language model; its states hold the conversations."""
+
+    width: int
+    max_length: int
+
+    @property
+    def tokenizer(self) -> "TextTokenizer":
+        """Text to ids and back; ThinkerError if the model came without a tokenizer."""
+        ...
+
+    def new_state(self) -> ThinkerState:
+        """An empty conversation of at most `max_length` positions."""
+        ...
+
+    def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Embeddings of token ids, float32 [n, width]; ThinkerError for an id out of range."""
+        ...
+
+    def append(self, state: ThinkerState, embeddings: NDArray[np.float32]) -> ThinkerStep:
+        """Extend the conversation by n >= 1 positions given as float32 [n, width].
+
+        Raises ContextFull if they do not fit and ThinkerError for a wrong shape or a value that is
+        not finite; the conversation is then unchanged.
+        """
+        ...
+
+    def truncate(self, state: ThinkerState, length: int) -> None:
+        """Forget every position from `length` on; ThinkerError unless 0 <= length <= current."""
+        ...
+
+
+def load_thinker(
+    name: str = DEFAULT_MODEL,
+    backend: Backend = "onnx-int8",
+    max_length: int = DEFAULT_MAX_LENGTH,
+) -> Thinker:
+    """Load a language model by pretrained part, path, or hub name.
+
+    The onnx backends run Llama-architecture models on one CPU thread from files that are prepared
+    once and cached; "transformers" runs any `AutoModelForCausalLM`, slowly.
+    Raises ThinkerError or AssetError if the model cannot be had or the backend cannot run it.
+    """
+    from duplex_agent.model.language_model import find_language_model
+
+    if max_length < 1:
+        raise ThinkerError(f"a context of {max_length} positions is too short")
+    model = find_language_model(name)
+    if backend == "transformers":
+        from duplex_agent.model.thinker_transformers import TransformersThinker
+
+        return TransformersThinker(model, max_length)
+    if backend in ("onnx-int8", "onnx-fp32"):
+        from duplex_agent.model.thinker_onnx import OnnxThinker
+
+        return OnnxThinker(model, "int8" if backend == "onnx-int8" else "fp32", max_length)
+    raise ThinkerError(f"no backend {backend!r}: onnx-int8, onnx-fp32 or transformers")
+
+
+def embedding_table(name: str = DEFAULT_MODEL) -> NDArray[np.float32]:
+    """Input embeddings of a model, float32 [vocabulary, width], read-only and mapped from disk."""
+    from duplex_agent.model.language_model import find_language_model
+    from duplex_agent.model.prepared import prepared_text
+
+    return prepared_text(find_language_model(name)).embedding
+
+
+def check_embeddings(
+    state: ThinkerState, embeddings: NDArray[np.float32], width: int, max_length: int
+) -> NDArray[np.float32]:
+    """The embeddings as contiguous float32 if they may be appended; raises as `append` says."""
+    rows = np.ascontiguousarray(embeddings, dtype=np.float32)
+    if rows.ndim != 2 or rows.shape[1] != width or len(rows) == 0:
+        raise ThinkerError(f"embeddings of shape {rows.shape}: the thinker takes [n >= 1, {width}]")
+    if not np.isfinite(rows).all():
+        raise ThinkerError("embeddings hold NaN or infinity")
+    if state.length + len(rows) > max_length:
+        raise ContextFull(
+            f"the context holds {max_length} positions: {state.length} are used and"
+            f" {len(rows)} more do not fit"
+        )
+    return rows
+
+
+def check_truncation(state: ThinkerState, length: int) -> None:
+    """Raise ThinkerError unless the conversation can be cut to `length` positions."""
+    if not 0 <= length <= state.length:
+        raise ThinkerError(f"cannot cut a conversation of {state.length} positions to {length}")
+
+
+def rows_of(table: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:
+    """A copy of the table's rows at `ids`; ThinkerError for an id that is not in the vocabulary."""
+    index = np.asarray(ids, dtype=np.int64).reshape(-1)
+    if index.size and (index.min() < 0 or index.max() >= len(table)):
+        raise ThinkerError(f"token ids must be 0 to {len(table) - 1}")
+    return np.array(table[index], dtype=np.float32)

@@ -1,0 +1,81 @@
+"""The thinker on transformers: any causal language model, the reference for the fast backends."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from duplex_agent.errors import ThinkerError
+from duplex_agent.model.language_model import LanguageModel
+from duplex_agent.model.prepared import prepared_text
+from duplex_agent.model.text_tokenizer import TextTokenizer
+from duplex_agent.model.thinker import (
+    ThinkerState,
+    ThinkerStep,
+    check_embeddings,
+    check_truncation,
+    rows_of,
+)
+
+
+@dataclass
+class TransformersState(ThinkerState):
+    """A conversation and the transformers cache that holds it."""
+
+    cache: Any
+
+
+class TransformersThinker:
+    """Any `AutoModelForCausalLM` whose cache can be cropped, in fp32 on the CPU."""
+
+    def __init__(self, model: LanguageModel, max_length: int) -> None:
+        self._source = model
+        self._model = model.transformers_model
+        config = self._model.config.get_text_config()
+        self.width: int = config.hidden_size
+        self.max_length = max_length
+        self._middle: int = config.num_hidden_layers // 2
+        self._embedding: NDArray[np.float32] = self._model.get_input_embeddings().weight.numpy()
+
+    @property
+    def tokenizer(self) -> TextTokenizer:
+        return prepared_text(self._source).tokenizer
+
+    def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        return rows_of(self._embedding, ids)
+
+    def new_state(self) -> TransformersState:
+        from transformers import DynamicCache
+
+        return TransformersState(length=0, cache=DynamicCache(config=self._model.config))
+
+    def append(self, state: ThinkerState, embeddings: NDArray[np.float32]) -> ThinkerStep:
+        assert isinstance(state, TransformersState)
+        rows = check_embeddings(state, embeddings, self.width, self.max_length)
+        with torch.inference_mode():
+            out = self._model(
+                inputs_embeds=torch.from_numpy(rows)[None],
+                past_key_values=state.cache,
+                use_cache=True,
+                output_hidden_states=True,
+                logits_to_keep=1,
+            )
+        state.length += len(rows)
+        return ThinkerStep(
+            logits=out.logits[0, -1].numpy(), hidden=out.hidden_states[self._middle][0].numpy()
+        )
+
+    def truncate(self, state: ThinkerState, length: int) -> None:
+        assert isinstance(state, TransformersState)
+        check_truncation(state, length)
+        if length == 0:
+            state.cache = self.new_state().cache
+        elif length < state.length:
+            try:
+                state.cache.crop(length)
+            except (RuntimeError, ValueError, NotImplementedError) as error:
+                raise ThinkerError(f"this model's cache cannot be cut: {error}") from error
+        state.length = length
