@@ -14,7 +14,9 @@ TORCH ?= 2.13.0
 TORCH_INDEX ?=
 
 BIN := $(VENV)/bin
+# --no-compile: most of what is installed is never imported; what is, is compiled on first import.
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+INSTALL := $(PIP) install --no-compile
 CONSTRAINTS := $(addprefix -c ,$(wildcard constraints.txt))
 GPU := $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo yes)
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13,$(shell \
@@ -65,21 +67,21 @@ $(VENV)/.python:
 # systems the ordinary build is the CPU build.
 $(VENV)/.torch: $(VENV)/.python
 ifeq ($(GPU),yes)
-	$(PIP) install "torch==$(TORCH)"
+	$(INSTALL) "torch==$(TORCH)"
 else ifeq ($(shell uname -s),Linux)
-	$(PIP) install $(addprefix --extra-index-url ,$(TORCH_INDEX)) "torch==$(TORCH)+cpu" || { \
+	$(INSTALL) $(addprefix --extra-index-url ,$(TORCH_INDEX)) "torch==$(TORCH)+cpu" || { \
 	  echo "No CPU build of torch $(TORCH) was found. PyTorch keeps an index of them: choose CPU on" >&2; \
 	  echo "its page \"Get Started\" and run this again with TORCH_INDEX=<the index address there>." >&2; \
 	  exit 1; }
 else
-	$(PIP) install "torch==$(TORCH)"
+	$(INSTALL) "torch==$(TORCH)"
 endif
 	@touch $@
 
 $(VENV)/.setup: $(VENV)/.torch pyproject.toml $(wildcard constraints.txt)
-	$(PIP) install $(CONSTRAINTS) -e ".$(if $(GPU),[gpu])"
+	$(INSTALL) $(CONSTRAINTS) -e ".$(if $(GPU),[gpu])"
 	@touch $@
 
 $(VENV)/.setup-test: $(VENV)/.setup
-	$(PIP) install $(CONSTRAINTS) -e ".[dev,evals,train]"
+	$(INSTALL) $(CONSTRAINTS) -e ".[dev,evals,train]"
 	@touch $@
