@@ -135,7 +135,6 @@ _ABBREVIATIONS = frozenset(
         "e.g",
         "i.e",
         "approx",
-        "no",
         "mt",
     )
 )
