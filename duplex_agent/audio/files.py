@@ -73,6 +73,18 @@ class AudioReader:
             raise AudioError(f"{self.path} is empty: it holds no samples")
         yield resampler.finish()
 
+    def scan(self) -> float:
+        """Read everything once for its errors, rewind, and give the length in seconds."""
+        frames = 0
+        while len(raw := self._read(int(self._file.samplerate * BLOCK_S))):
+            frames += len(raw)
+            self._check_length(frames)
+            self._check_samples(raw)
+        if frames == 0:
+            raise AudioError(f"{self.path} is empty: it holds no samples")
+        self._file.seek(0)
+        return frames / self._file.samplerate
+
     def close(self) -> None:
         self._file.close()
 

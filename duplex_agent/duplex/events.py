@@ -33,8 +33,8 @@ class Tick:
 # type -> the keys its data holds
 EVENT_TYPES: dict[str, tuple[str, ...]] = {
     "floor.changed": ("floor", "previous", "reason"),
-    "user.speech_started": (),
-    "user.speech_stopped": (),
+    "user.speech_started": ("start_ms",),
+    "user.speech_stopped": ("end_ms",),
     "user.transcript.delta": ("text", "start_ms", "end_ms"),
     "user.turn_ended": ("text", "end_ms", "reason"),
     "reply.started": ("reply_id", "response_ms"),

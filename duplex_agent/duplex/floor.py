@@ -59,6 +59,8 @@ class FloorConfig:
             raise ValueError("floor durations must be positive")
         if self.max_turn_ms < self.start_ms:
             raise ValueError("the longest turn must be longer than the start of speech")
+        if self.min_turn_ms > self.barge_in_ms:
+            raise ValueError("what interrupts a reply must be long enough to be a turn")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,42 @@
+"""Every knob of a conversation, in one frozen record. Durations are ms, budgets are per tick."""
+
+from dataclasses import dataclass, field
+
+from duplex_agent.duplex.floor import FloorConfig
+from duplex_agent.model.chat import SYSTEM_PROMPT
+from duplex_agent.model.sampling import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfig:
+    """How a conversation runs.
+
+    The token budgets keep a tick inside 80 ms: a decode step of the default thinker takes 8-9 ms
+    on a free core, and speech needs about four tokens a second, 0.3 a tick. The first ticks of a
+    reply, when no voice is computed yet, take more.
+    """
+
+    floor: FloorConfig = field(default_factory=FloorConfig)
+    system_prompt: str = SYSTEM_PROMPT
+
+    # hearing
+    preroll_ticks: int = 2  # soft onsets: hear from this long before the detected start
+    settle_quiet_ticks: int = 2  # after speech, wait for this many tokens without a word
+    settle_max_ticks: int = 10  # but for no more tokens than this behind the end of speech
+
+    # thinking
+    first_tokens_per_tick: int = 3  # until the voice starts
+    tokens_per_tick: int = 2  # while it speaks
+    max_reply_tokens: int = 60
+    enough_tokens: int = 20  # a sentence that ends after this many tokens ends the reply
+    sampling: Sampling = field(default_factory=Sampling)
+
+    # speaking
+    playout_delay_ms: int = 0  # assumed, where the caller of tick does not say what was played
+
+    # remembering
+    exchange_positions: int = 320  # room in the thinker's context that a turn starts with
+    reply_positions: int = 80  # room that hearing leaves for the reply
+    compact_at: float = 0.6  # share of the thinker's context at which old turns are dropped
+    compact_to: float = 0.3  # share that is kept
+    compact_rows_per_tick: int = 16  # positions read again in a tick without a turn

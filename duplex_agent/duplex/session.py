@@ -1,0 +1,322 @@
+"""The tick: 80 ms of the user in, 80 ms of the agent and its events out. This *is* the agent.
+
+Each tick runs the voice detectors, the floor, the ear, the thinker and the voice, in this order.
+No sockets, no threads, and no clock but the one that measures its own cost: the same samples give
+the same conversation, live or from a file.
+
+Times on the timeline are those of a listener: tick t has heard the user up to (t + 1) * 80 ms, and
+what it decides and says begins there.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
+from duplex_agent.duplex.config import SessionConfig as SessionConfig
+from duplex_agent.duplex.events import Event, Tick
+from duplex_agent.duplex.floor import Decision, Floor, FloorState, Inputs, Kind, transition
+from duplex_agent.duplex.memory import Exchange, Memory
+from duplex_agent.duplex.reply import Reply
+from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad, load_silero
+from duplex_agent.errors import AudioError
+from duplex_agent.model.chat import chat_format
+from duplex_agent.model.flow_omni import FlowOmni, HeardToken
+from duplex_agent.model.sampling import Sampler
+
+NOTHING_UNDERSTOOD = "nothing understood"
+NOTHING_TO_SAY = "nothing to say"
+SAID_EVERYTHING = "said everything"
+
+
+@dataclass
+class _UserTurn:
+    """A user turn in progress, in ticks. ``last`` is its last tick with speech, once it ended."""
+
+    first: int
+    last: int | None = None
+    reason: str = ""
+    quiet: int = 0  # tokens without a word since the last one with
+
+
+class DuplexSession:
+    """One conversation with the agent.
+
+    ``tick`` is the whole interface; ``exchanges`` is the memory. ``vad`` and ``timer`` (seconds)
+    can be replaced. Raises AssetError when the voice detector cannot be had.
+    """
+
+    def __init__(
+        self,
+        model: FlowOmni,
+        config: SessionConfig | None = None,
+        seed: int = 0,
+        vad: Vad | None = None,
+        timer: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._model = model
+        self._config = config or SessionConfig()
+        self._seed = seed
+        self._vad = vad or default_vad()
+        self._timer = timer
+        self._chat = chat_format(model.thinker.tokenizer, self._config.system_prompt)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new conversation at time zero."""
+        config, thinker = self._config, self._model.thinker
+        self._vad.reset()
+        self._ear: Any = self._model.ear.new_state()
+        self._memory = Memory(
+            thinker,
+            self._chat,
+            compact_at=int(config.compact_at * thinker.max_length),
+            compact_to=int(config.compact_to * thinker.max_length),
+            exchange=config.exchange_positions,
+        )
+        self._floor = FloorState()
+        self._sampler = Sampler(config.sampling, np.random.default_rng(self._seed))
+        self._turn: _UserTurn | None = None
+        self._reply: Reply | None = None
+        self._reply_id = 0
+        self._unsent = ""  # reply text from before its voice began
+        self._said = 0  # characters reported as spoken
+        self._last_sound: NDArray[np.float32] | None = None  # the fade of a stopped voice
+        self._voice_over: str | None = None  # why the floor's reply has ended, for the next tick
+        self._events: list[Event] = []
+
+    @property
+    def exchanges(self) -> list[Exchange]:
+        """What the agent remembers, oldest first."""
+        return list(self._memory.exchanges)
+
+    @property
+    def now_ms(self) -> int:
+        """How much of the user's sound has been heard."""
+        return self._floor.tick * TICK_MS
+
+    def tick(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Tick:
+        """Take 80 ms of the user (float32 [1280], 16 kHz) and answer with 80 ms of the agent.
+
+        ``played_ms``: up to which time of the session the agent's sound has left the speaker;
+        by default everything up to ``config.playout_delay_ms`` ago.
+        Raises AudioError for a wrong shape, NaN or infinite samples: nothing has happened then
+        and the session can be used on.
+        """
+        pcm = checked(user_pcm)
+        started = self._timer()
+        self._events = []
+        if played_ms is None:
+            played_ms = self.now_ms + TICK_MS - self._config.playout_delay_ms
+        self._decide(self._vad.step(pcm), played_ms)
+        self._hear(self._model.ear.step(self._ear, pcm))
+        if self._floor.floor is Floor.REPLYING and self._reply is None and self._settled():
+            self._begin_reply()
+        agent_pcm = self._speak()
+        if self._floor.floor is Floor.LISTENING and self._turn is None:
+            self._memory.tidy(self._config.compact_rows_per_tick)
+        cost_ms = round((self._timer() - started) * 1000, 2)
+        self._emit("tick.compute", compute_ms=cost_ms)
+        return Tick(agent_pcm, tuple(self._events))
+
+    # the floor
+
+    def _decide(self, speech: float, played_ms: int) -> None:
+        before = self._floor.floor
+        inputs = Inputs(speech, self._voice_over is not None, self._voice_over or "")
+        self._voice_over = None
+        self._floor, decisions = transition(self._floor, inputs, self._config.floor)
+        act = {
+            Kind.TURN_STARTED: self._open_turn,
+            Kind.TURN_DROPPED: self._drop_turn,
+            Kind.TURN_ENDED: self._end_turn,
+            Kind.BARGED_IN: lambda decision: self._interrupt(played_ms),
+            Kind.REPLY_ENDED: lambda decision: None,
+        }
+        for decision in decisions:
+            act[decision.kind](decision)
+        if self._floor.floor is not before:
+            reason = decisions[-1].reason if len(decisions) == 1 else decisions[0].reason
+            self._emit(
+                "floor.changed",
+                floor=self._floor.floor.value,
+                previous=before.value,
+                reason=reason,
+            )
+
+    def _open_turn(self, decision: Decision) -> None:
+        self._emit("user.speech_started", start_ms=decision.tick * TICK_MS)
+        if self._turn is None:
+            self._turn = _UserTurn(max(decision.tick - self._config.preroll_ticks, 0))
+        else:
+            # The person went on before any of the reply was heard: it is still their turn.
+            self._turn.last = None
+
+    def _drop_turn(self, decision: Decision) -> None:
+        self._emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
+        if self._memory.user_text:
+            self._memory.forget_user()
+        self._turn = None
+
+    def _end_turn(self, decision: Decision) -> None:
+        assert self._turn is not None
+        self._emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
+        self._turn.last = decision.tick
+        self._turn.reason = decision.reason
+
+    def _interrupt(self, played_ms: int) -> None:
+        reply = self._reply
+        if reply is None:  # still waiting for the last words of the turn
+            self._voice_over = "the user went on"
+            return
+        heard = reply.heard(played_ms)
+        if heard.tokens:
+            self._memory.end_reply(heard.tokens, heard.text)
+            self._turn = None
+        else:
+            self._memory.undo_reply()
+        if reply.speaking:
+            self._last_sound = reply.fade()
+            self._emit("playback.flush", reply_id=self._reply_id)
+            self._emit_done("interrupted", heard.text)
+        self._reply = None
+        self._voice_over = "interrupted"
+
+    # hearing
+
+    def _hear(self, token: HeardToken) -> None:
+        """Give a token to the thinker if it belongs to the open turn."""
+        turn = self._turn
+        tick = self._floor.tick - 1 - self._model.ear.look_ahead_ticks
+        if turn is None or self._reply is not None or tick < turn.first:
+            return
+        turn.quiet = 0 if token.heard else turn.quiet + 1
+        if not token.heard or self._memory.room < self._config.reply_positions:
+            return
+        self._memory.hear(token.embedding, token.piece)
+        self._emit(
+            "user.transcript.delta",
+            text=token.piece,
+            start_ms=tick * TICK_MS,
+            end_ms=(tick + 1) * TICK_MS,
+        )
+
+    def _settled(self) -> bool:
+        """Whether the ear has given the last words of the turn that ended."""
+        turn, config = self._turn, self._config
+        assert turn is not None
+        assert turn.last is not None
+        behind = self._floor.tick - 1 - self._model.ear.look_ahead_ticks - turn.last
+        return behind >= config.settle_max_ticks or (
+            behind >= 0 and turn.quiet >= config.settle_quiet_ticks
+        )
+
+    # replying
+
+    def _begin_reply(self) -> None:
+        turn = self._turn
+        assert turn is not None
+        assert turn.last is not None
+        text = self._memory.user_text
+        self._emit(
+            "user.turn_ended",
+            text=text.strip(),
+            end_ms=(turn.last + 1) * TICK_MS,
+            reason=turn.reason,
+        )
+        if not text.strip():
+            self._turn = None
+            self._voice_over = NOTHING_UNDERSTOOD
+            if text:
+                self._memory.forget_user()
+            return
+        self._reply_id += 1
+        self._unsent = ""
+        self._said = 0
+        stream = self._model.voice.start(self._seed + self._reply_id)
+        self._reply = Reply(
+            self._memory,
+            self._model.thinker.tokenizer,
+            self._chat.stop_ids,
+            self._sampler,
+            stream,
+            self._config,
+        )
+
+    def _speak(self) -> NDArray[np.float32]:
+        """This tick's sound, and the events of the reply."""
+        sound, self._last_sound = self._last_sound, None
+        reply = self._reply
+        if reply is not None:
+            was_speaking = reply.speaking
+            self._unsent += reply.think()
+            sound = reply.speak(self._floor.tick)
+            if reply.speaking and not was_speaking:
+                self._emit_started()
+            if reply.speaking:
+                self._emit_text(reply)
+            if reply.over:
+                self._finish_reply(reply)
+        return np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32) if sound is None else sound
+
+    def _finish_reply(self, reply: Reply) -> None:
+        if reply.speaking:
+            self._memory.end_reply(reply.token_count, reply.text.strip())
+            self._emit_done("completed", reply.text.strip())
+        else:
+            self._memory.end_reply(0, "")
+        self._reply = None
+        self._turn = None
+        self._voice_over = SAID_EVERYTHING if reply.speaking else NOTHING_TO_SAY
+
+    # the timeline
+
+    def _emit(self, type_: str, **data: Any) -> None:
+        self._events.append(Event(type_, self.now_ms, data))
+
+    def _emit_started(self) -> None:
+        assert self._turn is not None
+        assert self._turn.last is not None
+        response_ms = self.now_ms - (self._turn.last + 1) * TICK_MS
+        self._emit("reply.started", reply_id=self._reply_id, response_ms=response_ms)
+
+    def _emit_text(self, reply: Reply) -> None:
+        """What was written since the last tick, and what was voiced."""
+        if self._unsent:
+            self._emit("reply.text.delta", reply_id=self._reply_id, text=self._unsent)
+            self._unsent = ""
+        voiced = reply.voiced()
+        if len(voiced) > self._said:
+            delta = voiced[self._said :]
+            self._emit("reply.spoken.delta", reply_id=self._reply_id, text=delta)
+            self._said = len(voiced)
+
+    def _emit_done(self, status: str, heard_text: str) -> None:
+        self._emit("reply.done", reply_id=self._reply_id, status=status, heard_text=heard_text)
+
+
+def checked(user_pcm: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A tick of user sound clipped to -1..1. Raises AudioError when it cannot be used."""
+    if not isinstance(user_pcm, np.ndarray) or user_pcm.shape != (USER_TICK_SAMPLES,):
+        shape = getattr(user_pcm, "shape", type(user_pcm).__name__)
+        raise AudioError(f"a tick takes float samples [{USER_TICK_SAMPLES}], got {shape}")
+    if not np.issubdtype(user_pcm.dtype, np.floating):
+        raise AudioError(f"a tick takes float samples in -1..1, got {user_pcm.dtype}")
+    if not np.isfinite(user_pcm).all():
+        raise AudioError("a tick holds NaN or infinite samples")
+    return user_pcm.astype(np.float32).clip(-1.0, 1.0)
+
+
+def default_vad() -> Vad:
+    """Silero decides; WebRTC's quicker end of speech outvotes Silero's tail of doubt."""
+    return MixedVad([(0.75, SileroVad(_silero())), (0.25, WebRtcVad())])
+
+
+@cache
+def _silero() -> Any:
+    return load_silero()

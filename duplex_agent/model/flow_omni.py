@@ -1,0 +1,103 @@
+"""The whole network of the agent: an ear, a thinker and a voice, each with its state outside.
+
+The protocols say what a conversation needs of the parts; the trained ones are loaded by ``load``.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.model.thinker import Thinker
+
+
+class HeardToken(Protocol):
+    """One tick of the user as the ear understood it."""
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """[width] in the thinker's embedding space."""
+        ...
+
+    @property
+    def heard(self) -> bool:
+        """Whether the tick carries something for the mind."""
+        ...
+
+    @property
+    def piece(self) -> str:
+        """The best text piece, empty when nothing was heard."""
+        ...
+
+
+class Ear(Protocol):
+    """Sound to continuous tokens, one a tick, ``look_ahead_ticks`` later."""
+
+    @property
+    def look_ahead_ticks(self) -> int: ...
+
+    def new_state(self) -> Any: ...
+
+    def step(self, state: Any, pcm: NDArray[np.float32]) -> HeardToken:
+        """Take a tick [1280], give the token of the tick ``look_ahead_ticks`` ago."""
+        ...
+
+
+class Spoken(Protocol):
+    """One tick of the voice."""
+
+    @property
+    def pcm(self) -> NDArray[np.float32]:
+        """[1920] at 24 kHz."""
+        ...
+
+    @property
+    def chars_spoken(self) -> int:
+        """Characters of the written text that are fully voiced by the end of this tick."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """Nothing is left to say; this tick was the last."""
+        ...
+
+
+class SpeechStream(Protocol):
+    """One utterance being spoken while its text still arrives."""
+
+    def write(self, text: str, hidden: NDArray[np.float32] | None = None) -> None: ...
+
+    def finish(self) -> None: ...
+
+    def tick(self) -> Spoken: ...
+
+    def stop(self) -> None: ...
+
+
+class Voice(Protocol):
+    """Text to sound."""
+
+    def start(self, seed: int = 0) -> SpeechStream: ...
+
+
+@dataclass(frozen=True)
+class FlowOmni:
+    """Ear, thinker and voice. Holds no conversation: any number may run on one of these."""
+
+    ear: Ear
+    thinker: Thinker
+    voice: Voice
+
+
+def load(thinker: str | None = None) -> FlowOmni:
+    """The trained parts, from the package and the asset cache.
+
+    ``thinker``: another language model by pretrained part, path or hub name.
+    Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
+    """
+    from duplex_agent.model.ear_stream import load_ear
+    from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
+    from duplex_agent.model.voice import load_voice
+
+    return FlowOmni(load_ear(), load_thinker(thinker or DEFAULT_MODEL), load_voice())

@@ -1,0 +1,232 @@
+"""Small stand-ins for ear, thinker, voice and detector whose every step can be read off.
+
+A test's user speaks ticks of plain samples: level 0 is silence, and the first sample of a sounding
+tick numbers the word that the ear will understand in it (0: none). The thinker is a language
+model with a context that can be printed; it answers from what stands in its context.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
+from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.duplex.events import Event
+from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.errors import ContextFull
+from duplex_agent.model.flow_omni import FlowOmni
+from duplex_agent.model.text_tokenizer import TextSettings
+from duplex_agent.model.thinker import ThinkerState, ThinkerStep
+
+Sound = NDArray[np.float32]
+WORDS = ["", " tell", " me", " more", " please", " stop", " wait", " why"]
+LEVEL = 0.1
+STEP = 1 / 64  # first sample of a tick = word number * STEP: exact in float32
+TICKS_PER_WORD = 2  # of the voice
+SPECIAL = ["<|im_start|>", "<|im_end|>"]
+
+
+def say(*words: str, rest: int = 0) -> list[Sound]:
+    """A tick for each word ("" for a sound that is no word), then ``rest`` silent ticks."""
+    ticks = []
+    for word in words:
+        tick = np.full(USER_TICK_SAMPLES, LEVEL, dtype=np.float32)
+        tick[0] = WORDS.index(f" {word}" if word else "") * STEP
+        ticks.append(tick)
+    return ticks + [np.zeros(USER_TICK_SAMPLES, dtype=np.float32)] * rest
+
+
+class LevelVad:
+    """Speech is what is not silent."""
+
+    def step(self, pcm: Sound) -> float:
+        return 0.95 if pcm[-1] > LEVEL / 2 else 0.02
+
+    def reset(self) -> None: ...
+
+    def clone(self) -> "LevelVad":
+        return self
+
+
+class WordTokenizer:
+    """Words with their leading space, single marks, and the chat's special tokens."""
+
+    settings = TextSettings(
+        "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n'"
+        " + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+        *SPECIAL,
+        special_ids=(0, 1),
+    )
+
+    def __init__(self) -> None:
+        self.known = list(SPECIAL)
+
+    def encode(self, text: str) -> list[int]:
+        found = re.findall(r"<\|im_\w+\|>| ?\w+|\s|[^\w\s]", text)
+        self.known += [word for word in dict.fromkeys(found) if word not in self.known]
+        return [self.known.index(word) for word in found]
+
+    encode_markup = encode
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return "".join(self.known[i] for i in ids)
+
+
+@dataclass
+class ListState(ThinkerState):
+    ids: list[int] = field(default_factory=list)
+
+
+class EchoThinker:
+    """Answers "You said X and that is turn N of ours." from what its context holds."""
+
+    width = 16
+
+    def __init__(self, max_length: int = 400) -> None:
+        self.max_length = max_length
+        self.tokenizer = WordTokenizer()
+        self._table = np.random.default_rng(0).standard_normal((512, 16)).astype(np.float32)
+
+    def new_state(self) -> ListState:
+        return ListState(0)
+
+    def embed(self, ids: Sequence[int]) -> Sound:
+        return self._table[list(ids)]
+
+    def append(self, state: ThinkerState, embeddings: Sound) -> ThinkerStep:
+        assert isinstance(state, ListState)
+        if state.length + len(embeddings) > self.max_length:
+            raise ContextFull("full")
+        distance = ((embeddings[:, None] - self._table[None]) ** 2).sum(axis=2)
+        state.ids += distance.argmin(axis=1).tolist()
+        state.length = len(state.ids)
+        logits = np.zeros(512, dtype=np.float32)
+        logits[self._next(self.text(state))] = 1.0
+        return ThinkerStep(logits, embeddings.copy())
+
+    def truncate(self, state: ThinkerState, length: int) -> None:
+        assert isinstance(state, ListState)
+        assert 0 <= length <= state.length
+        del state.ids[length:]
+        state.length = length
+
+    def text(self, state: ThinkerState) -> str:
+        assert isinstance(state, ListState)
+        return self.tokenizer.decode(state.ids)
+
+    def _next(self, context: str) -> int:
+        before, mark, said = context.rpartition("<|im_start|>assistant\n")
+        if not mark or "<|im_end|>" in said:
+            return 1
+        turns = re.findall(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", before)
+        answer = f"You said {turns[-1].strip()} and that is turn {len(turns)} of ours."
+        rest = self.tokenizer.encode(answer)[len(self.tokenizer.encode(said)) :]
+        return rest[0] if rest else 1
+
+
+@dataclass(frozen=True)
+class Token:
+    embedding: Sound
+    heard: bool
+    piece: str
+
+
+class NumberEar:
+    """Reads the word's number in a tick's first sample, four ticks later (or ``late`` more)."""
+
+    def __init__(self, thinker: EchoThinker, late: int = 0) -> None:
+        self._thinker = thinker
+        self.look_ahead_ticks = 4
+        self._late = late
+
+    def new_state(self) -> list[int]:
+        return [0] * (self.look_ahead_ticks + self._late)
+
+    def step(self, state: list[int], pcm: Sound) -> Token:
+        state.append(round(float(pcm[0]) / STEP))
+        piece = WORDS[state.pop(0)]
+        if not piece:
+            return Token(np.zeros(16, dtype=np.float32), False, "")
+        ids = self._thinker.tokenizer.encode(piece)
+        return Token(self._thinker.embed(ids)[0], True, piece)
+
+
+@dataclass(frozen=True)
+class SpokenWordTick:
+    pcm: Sound
+    chars_spoken: int
+    done: bool
+
+
+class WordVoice:
+    """Two ticks of sound for each written word; rests while it waits for text."""
+
+    def start(self, seed: int = 0) -> "WordStream":
+        return WordStream()
+
+
+class WordStream:
+    def __init__(self) -> None:
+        self._text = ""
+        self._finished = False
+        self._stopped = False
+        self._ticks = 0
+
+    def write(self, text: str, hidden: Sound | None = None) -> None:
+        assert hidden is not None
+        assert hidden.shape[1] == 16
+        self._text += text
+
+    def finish(self) -> None:
+        self._finished = True
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def tick(self) -> SpokenWordTick:
+        ends = [match.end() for match in re.finditer(r"\S+(?=\s)", self._text)]
+        if self._finished and self._text.strip():
+            ends.append(len(self._text))
+        pcm = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
+        if self._ticks < TICKS_PER_WORD * len(ends):
+            self._ticks += 1
+            pcm[: 240 if self._stopped else AGENT_TICK_SAMPLES] = 0.5
+        words = self._ticks // TICKS_PER_WORD
+        chars = ends[words - 1] if words else 0
+        done = self._stopped or (self._finished and self._ticks >= TICKS_PER_WORD * len(ends))
+        return SpokenWordTick(pcm, chars, done)
+
+
+class Conversation:
+    """A session on the stand-ins, and everything that came out of it."""
+
+    def __init__(self, max_length: int = 400, late: int = 0, **config: object) -> None:
+        self.thinker = EchoThinker(max_length)
+        model = FlowOmni(NumberEar(self.thinker, late), self.thinker, WordVoice())
+        settings = {"system_prompt": "Be kind.", "exchange_positions": 90, "reply_positions": 40}
+        self.session = DuplexSession(
+            model, SessionConfig(**(settings | config)), vad=LevelVad(), timer=lambda: 0.0
+        )
+        self.sound: list[Sound] = []
+        self.events: list[Event] = []
+
+    def hear(self, ticks: list[Sound], **extra: int) -> list[Event]:
+        """Play ticks; the answer is their events without the compute times."""
+        fresh: list[Event] = []
+        for pcm in ticks:
+            tick = self.session.tick(pcm, **extra)
+            self.sound.append(tick.agent_pcm)
+            fresh += [event for event in tick.events if event.type != "tick.compute"]
+        self.events += fresh
+        return fresh
+
+    def context(self) -> str:
+        """What stands in the thinker's cache."""
+        return self.thinker.text(self.session._memory._state)
+
+    def of_type(self, type_: str) -> list[dict[str, object]]:
+        return [event.data for event in self.events if event.type == type_]
