@@ -95,7 +95,7 @@ class _Run:
         groups = recipe.parameter_groups(self.model, config.lr)
         self.peaks = [group["lr"] for group in groups]
         self.optimiser = torch.optim.AdamW(
-            groups, betas=(0.9, 0.99), weight_decay=config.weight_decay
+            groups, betas=(0.9, 0.99), weight_decay=config.weight_decay, fused=True
         )
         self.parameters = dict(self.model.named_parameters())
         self.ema = {name: p.detach().clone() for name, p in self.parameters.items()}
