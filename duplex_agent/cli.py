@@ -96,7 +96,7 @@ def listen(source: InputFile) -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="codec, phones, mouth, ear ...")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="codec, phones, mouth or ear")],
     smoke: Annotated[bool, typer.Option("--smoke", help="tiny sizes, about a minute")] = False,
     work: Annotated[
         Path | None, typer.Option(help="data, checkpoints, log and plot; kept between runs")
