@@ -147,6 +147,7 @@ class WavWriter:
         with self._readable_errors():
             self._file = open(self.path, "wb")  # noqa: SIM115 - closed by close()
             self._file.write(self._header())
+            self._file.flush()  # a full disk shows now, not after the work
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Append samples [n] or [n, channels] in -1..1; louder ones are clipped."""
