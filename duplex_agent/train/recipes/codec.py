@@ -110,9 +110,9 @@ class CodecRecipe(Recipe):
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: about an hour of one core with AMX; smoke: seconds."""
-    loop = LoopConfig(steps=2500, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
+    loop = LoopConfig(steps=1800, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
     if smoke:
         small = CodecConfig(width=64, token_blocks=1, frame_blocks=2)
         loop = replace(loop, steps=60, warmup=5, log_every=5, ema=0.9, precision="fp32")
         return CodecRecipe(True, small, batch=4, adversarial_from=50), loop
-    return CodecRecipe(False, CodecConfig(), batch=12, adversarial_from=1100), loop
+    return CodecRecipe(False, CodecConfig(), batch=12, adversarial_from=500), loop
