@@ -12,8 +12,8 @@ class SessionConfig:
     """How a conversation runs.
 
     The token budgets keep a tick inside 80 ms: a decode step of the default thinker takes 8-9 ms
-    on a free core, and speech needs about four tokens a second, 0.3 a tick. The first ticks of a
-    reply, when no voice is computed yet, take more.
+    on a free core. Speech needs about four tokens a second, so one a tick (12.5 a second) keeps
+    the text ahead of the voice; the first ticks of a reply, with no voice to compute, take more.
     """
 
     floor: FloorConfig = field(default_factory=FloorConfig)
@@ -26,7 +26,7 @@ class SessionConfig:
 
     # thinking
     first_tokens_per_tick: int = 3  # until the voice starts
-    tokens_per_tick: int = 2  # while it speaks
+    tokens_per_tick: int = 1  # while it speaks
     max_reply_tokens: int = 60
     enough_tokens: int = 20  # a sentence that ends after this many tokens ends the reply
     sampling: Sampling = field(default_factory=Sampling)

@@ -9,7 +9,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.model.thinker import Thinker
+
+WARM_UP_TICKS = 6
 
 
 class HeardToken(Protocol):
@@ -100,4 +103,19 @@ def load(thinker: str | None = None) -> FlowOmni:
     from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
     from duplex_agent.model.voice import load_voice
 
-    return FlowOmni(load_ear(), load_thinker(thinker or DEFAULT_MODEL), load_voice())
+    model = FlowOmni(load_ear(), load_thinker(thinker or DEFAULT_MODEL), load_voice())
+    warm_up(model)
+    return model
+
+
+def warm_up(model: FlowOmni) -> None:
+    """Run every part for a moment: the first pass of a process is several ticks slow."""
+    ear_state = model.ear.new_state()
+    state = model.thinker.new_state()
+    stream = model.voice.start()
+    stream.write("Good morning to you.")
+    stream.finish()
+    for _ in range(WARM_UP_TICKS):
+        model.ear.step(ear_state, np.zeros(USER_TICK_SAMPLES, dtype=np.float32))
+        model.thinker.append(state, model.thinker.embed([1, 2]))
+        stream.tick()

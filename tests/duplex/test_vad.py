@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from vowels import vowels
 
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad
@@ -11,21 +12,7 @@ Sound = NDArray[np.float32]
 
 
 def buzz(ticks: int, seed: int = 0) -> Sound:
-    """A vowel-like sound: a gliding 110 Hz pulse train through three formants, plus breath."""
-    rng = np.random.default_rng(seed)
-    n = ticks * USER_TICK_SAMPLES
-    time = np.arange(n) / 16_000
-    pitch = 110 + 20 * np.sin(2 * np.pi * 1.5 * time)
-    phase = np.cumsum(pitch) / 16_000
-    sound = np.zeros(n)
-    for harmonic in range(1, 40):
-        frequency = 110 * harmonic
-        gain = sum(np.exp(-(((frequency - f) / w) ** 2)) for f, w in [(600, 150), (1100, 200)])
-        gain += 0.3 * np.exp(-(((frequency - 2500) / 300) ** 2)) + 0.02
-        sound += gain * np.sin(2 * np.pi * harmonic * phase)
-    syllables = 0.55 + 0.45 * np.sin(2 * np.pi * 4 * time)
-    sound = sound * syllables / np.abs(sound).max() * 0.4
-    return (sound + 0.001 * rng.standard_normal(n)).astype(np.float32)
+    return vowels(ticks * USER_TICK_SAMPLES, seed=seed)
 
 
 def probabilities(vad: Vad, sound: Sound) -> list[float]:
