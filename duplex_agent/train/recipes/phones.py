@@ -125,7 +125,7 @@ class PhonesRecipe(Recipe):
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: about ten minutes of one core; smoke: seconds."""
-    loop = LoopConfig(steps=1200, lr=1.5e-3, warmup=200, ema=0.998)
+    loop = LoopConfig(steps=900, lr=1.5e-3, warmup=200, ema=0.998)
     if smoke:
         sizes = PhonesConfig(width=64, layers=3), TimingConfig(width=32, layers=2)
         loop = replace(loop, steps=80, warmup=5, log_every=5, ema=0.9, precision="fp32", lr=3e-3)
