@@ -94,7 +94,9 @@ class WorkerLink:
         self._waiting[number] = reply
         try:
             self._writer.write(wire.pack({**message, "id": number}))
-            return await asyncio.wait_for(reply, HUNG_AFTER_S)
+            # Not wait_for: in Python 3.11 it loses a cancellation that meets the reply.
+            async with asyncio.timeout(HUNG_AFTER_S):
+                return await reply
         except TimeoutError as error:
             self._fail(f"the worker has not answered for {HUNG_AFTER_S:.0f} s")
             raise WorkerDied(f"the worker has not answered for {HUNG_AFTER_S:.0f} s") from error

@@ -133,7 +133,8 @@ class Supervisor:
         if process.stdin is not None:
             process.stdin.close()
         try:
-            return await asyncio.wait_for(process.wait(), STOP_GRACE_S)
+            async with asyncio.timeout(STOP_GRACE_S):
+                return await process.wait()
         except TimeoutError:
             process.kill()
             return await process.wait()

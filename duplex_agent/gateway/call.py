@@ -138,7 +138,8 @@ class Call:
 
     async def _watch(self) -> None:
         try:
-            await asyncio.wait_for(self.peer.connected.wait(), self._timeouts.connect_s)
+            async with asyncio.timeout(self._timeouts.connect_s):
+                await self.peer.connected.wait()
         except TimeoutError:
             self.end("connect_timeout")
             return

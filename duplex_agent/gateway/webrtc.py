@@ -106,7 +106,8 @@ class Peer:
     async def close(self) -> None:
         """End the connection; safe to call twice."""
         try:
-            await asyncio.wait_for(self._connection.close(), CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await self._connection.close()
         except TimeoutError:
             log.warning("a connection did not close within %.0f s", CLOSE_TIMEOUT_S)
         self.closed.set()

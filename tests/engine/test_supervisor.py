@@ -35,8 +35,8 @@ def running(factory, scenario, slots=1):
     asyncio.run(main())
 
 
-def test_a_tick_over_the_wire_equals_the_same_tick_in_this_process():
-    sys.path.insert(0, os.environ["PYTHONPATH"])
+def test_a_tick_over_the_wire_equals_the_same_tick_in_this_process(monkeypatch):
+    monkeypatch.syspath_prepend(os.environ["PYTHONPATH"])
     from light_session import EchoSession
 
     rng = np.random.default_rng(0)
