@@ -1,0 +1,124 @@
+"""Spoken conversations with the shipped parts: answered, remembered, interrupted, repeated."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from duplex_evals.agent_onset import speech_end_ms, speech_onset_ms
+from numpy.typing import NDArray
+
+from duplex_agent.audio.files import write_wav
+from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
+from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.duplex.events import Event
+from duplex_agent.duplex.files import TAIL_S, talk_file
+from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.model.flow_omni import FlowOmni, load
+from duplex_agent.train.user_speech import HELD_OUT, speak
+
+pytestmark = [pytest.mark.assets, pytest.mark.timeout(600)]
+
+Sound = NDArray[np.float32]
+ASKED = "What is the capital of Italy?"
+
+
+@pytest.fixture(scope="module")
+def model() -> Iterator[FlowOmni]:
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield load()
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def session(model: FlowOmni) -> DuplexSession:
+    """A conversation whose replies end within eight seconds."""
+    return DuplexSession(model, SessionConfig(max_reply_tokens=20, enough_tokens=8))
+
+
+@pytest.fixture(scope="module")
+def question() -> Sound:
+    """A question in a voice that was not trained on, ending with the last sound of it."""
+    speaker = next(speaker for speaker in HELD_OUT if speaker.engine == "espeak")
+    sound = np.pad(speak(speaker, ASKED), (USER_RATE_HZ // 2, 0))
+    return sound[: speech_end_ms(sound, USER_RATE_HZ) * USER_RATE_HZ // 1000]
+
+
+def converse(session: DuplexSession, user: Sound, rest_s: float) -> tuple[Sound, list[Event]]:
+    """The agent's sound and events for ``user`` and then silence."""
+    user = np.pad(user, (0, int(rest_s * USER_RATE_HZ)))
+    user = np.pad(user, (0, -len(user) % USER_TICK_SAMPLES)).reshape(-1, USER_TICK_SAMPLES)
+    ticks = [session.tick(pcm) for pcm in user.astype(np.float32)]
+    events = [e for tick in ticks for e in tick.events if e.type != "tick.compute"]
+    return np.concatenate([tick.agent_pcm for tick in ticks]), events
+
+
+def of_type(events: list[Event], type_: str) -> list[Event]:
+    return [event for event in events if event.type == type_]
+
+
+def test_a_spoken_question_gets_a_spoken_reply_within_two_seconds(
+    session: DuplexSession, question: Sound
+) -> None:
+    sound, events = converse(session, question, 10.0)
+    asked_ms = len(question) * 1000 // USER_RATE_HZ
+    onset_ms = speech_onset_ms(sound)
+    assert onset_ms is not None
+    assert 0 < onset_ms + TICK_MS - asked_ms <= 2_000
+    assert of_type(events, "user.turn_ended")[0].data["text"]
+    done = of_type(events, "reply.done")[0].data
+    spoken = "".join(e.data["text"] for e in of_type(events, "reply.spoken.delta"))
+    assert done["status"] == "completed"
+    assert spoken.strip() == done["heard_text"]
+
+
+def test_earlier_turns_are_remembered_and_the_same_sound_gives_the_same_conversation(
+    session: DuplexSession, question: Sound
+) -> None:
+    runs = []
+    for _ in range(2):
+        session.reset()
+        talk = [converse(session, question, 10.0) for _ in range(3)]
+        assert len(session.exchanges) == 3
+        assert all(exchange.user and exchange.agent for exchange in session.exchanges)
+        runs.append(talk)
+    for (first, told), (second, told_again) in zip(*runs, strict=True):
+        np.testing.assert_array_equal(first, second)
+        assert [e.to_json() for e in told] == [e.to_json() for e in told_again]
+
+
+def test_an_interrupted_reply_stops_and_leaves_what_was_heard(
+    session: DuplexSession, question: Sound
+) -> None:
+    before, _ = converse(session, question, 1.2)
+    # The question again, over the reply; its first half second is silence.
+    sound, events = converse(session, question, 10.0)
+    flush = of_type(events, "playback.flush")[0]
+    done = of_type(events, "reply.done")[0].data
+    assert done["status"] == "interrupted"
+    assert session.exchanges[0].agent == done["heard_text"]
+    ticks = sound.reshape(-1, AGENT_TICK_SAMPLES)
+    flushed = (flush.at_ms - len(before) // 24) // TICK_MS - 1  # the tick that said so
+    assert not ticks[flushed][240:].any()
+    reply = of_type(events, "reply.started")[0]
+    again = (reply.at_ms - len(before) // 24) // TICK_MS - 1
+    assert not ticks[flushed + 1 : again].any()
+    assert len(session.exchanges) == 2
+
+
+def test_a_file_gives_what_the_session_gives(
+    model: FlowOmni, question: Sound, tmp_path: Path
+) -> None:
+    write_wav(tmp_path / "in.wav", question, USER_RATE_HZ)
+    report = talk_file(tmp_path / "in.wav", tmp_path / "out.wav", tmp_path / "out.json")
+    both, rate_hz = soundfile.read(tmp_path / "out.wav", dtype="float32")
+    assert len(both) == round((len(question) / USER_RATE_HZ + TAIL_S) * rate_hz)
+    heard, _ = soundfile.read(tmp_path / "in.wav", dtype="float32")
+    live, _ = converse(DuplexSession(model), heard, float(TAIL_S))
+    right = both[AGENT_TICK_SAMPLES:, 1]
+    np.testing.assert_allclose(right, live[: len(right)], atol=1e-4)
+    assert report["turns"][0]["response_ms"] is not None
