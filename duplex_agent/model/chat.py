@@ -5,6 +5,7 @@ template is rendered with marked messages and split at the marks.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,17 @@ from duplex_agent.model.text_tokenizer import TextTokenizer
 # Chosen by trying: docs/decisions.md, "What the thinker is told".
 SYSTEM_PROMPT = "You are a friendly voice assistant. Answer in one short sentence."
 
+# A small model follows examples better than instructions: these make replies short, plain and
+# twice as often right. They open every conversation as if they had been said.
+EXAMPLES = (
+    ("Hello, how are you?", "I'm fine, thank you. How can I help you?"),
+    ("What is the capital of Spain?", "The capital of Spain is Madrid."),
+    ("How many legs does a dog have?", "A dog has four legs."),
+    ("Who invented the telephone?", "Alexander Graham Bell invented the telephone."),
+    ("What is two plus two?", "Two plus two is four."),
+    ("I am a bit tired.", "Then take a short break and have some tea."),
+)
+
 _SYSTEM, _USER, _ASSISTANT, _NEXT = "[[system]]", "[[user]]", "[[assistant]]", "[[next]]"
 _Messages = list[dict[str, str]]
 
@@ -22,8 +34,8 @@ _Messages = list[dict[str, str]]
 class ChatFormat:
     """Token ids around the turns. A conversation is laid out as
 
-    system, then for every exchange: user_begin, the user's words, user_end, the reply,
-    assistant_end. `user_end` ends the user's turn and begins the assistant's. A reply is over when
+    system (with the examples), then for every exchange: user_begin, the user's words, user_end,
+    the reply, assistant_end. `user_end` ends the user's turn and begins the assistant's. A reply is over when
     the model gives one of `stop_ids`; that id is not appended, `assistant_end` is.
     """
 
@@ -34,9 +46,14 @@ class ChatFormat:
     stop_ids: frozenset[int]
 
 
-def chat_format(tokenizer: TextTokenizer, system_prompt: str = SYSTEM_PROMPT) -> ChatFormat:
+def chat_format(
+    tokenizer: TextTokenizer,
+    system_prompt: str = SYSTEM_PROMPT,
+    examples: Sequence[tuple[str, str]] = EXAMPLES,
+) -> ChatFormat:
     """Cut the tokenizer's chat template into the pieces of a conversation.
 
+    `examples` are exchanges (user, agent) that stand before the first real one.
     Raises ThinkerError if there is no template or it cannot be cut into turns that look alike.
     """
     opening = [{"role": "system", "content": _SYSTEM}]
@@ -64,9 +81,13 @@ def chat_format(tokenizer: TextTokenizer, system_prompt: str = SYSTEM_PROMPT) ->
         return tuple(tokenizer.encode_markup(text))
 
     ahead, _, behind = system.partition(_SYSTEM)
+    # Prompt and examples are plain text, whatever they say.
+    opening_ids = [*ids(ahead), *tokenizer.encode(system_prompt), *ids(behind)]
+    for question, reply in examples:
+        opening_ids += [*ids(user_begin), *tokenizer.encode(question), *ids(user_end)]
+        opening_ids += [*tokenizer.encode(reply), *ids(assistant_end)]
     return ChatFormat(
-        # The prompt itself is plain text, whatever it says.
-        system=(*ids(ahead), *tokenizer.encode(system_prompt), *ids(behind)),
+        system=tuple(opening_ids),
         user_begin=ids(user_begin),
         user_end=ids(user_end),
         assistant_end=ids(assistant_end),

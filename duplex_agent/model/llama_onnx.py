@@ -6,7 +6,7 @@ attention operator, and gives the logits of the last position only plus the resi
 the middle layer for every position. Weights go straight to an external data file, one tensor at
 a time, so that writing needs no second copy of the model in memory.
 
-Operators: `GroupQueryAttention`, `SkipSimplifiedLayerNormalization`, `DynamicQuantizeMatMul` and
+Operators: `GroupQueryAttention`, `SkipSimplifiedLayerNormalization`, `MatMulNBits` and
 `QuickGelu` of ONNX Runtime's `com.microsoft` domain (docs/ContribOperators.md of onnxruntime).
 """
 
@@ -26,6 +26,7 @@ Weights = Callable[[str], NDArray[np.float32] | None]
 
 _MICROSOFT = "com.microsoft"
 _DATA_FILE = "weights.bin"
+_BLOCK = 32  # weights that share a scale, as in the GGUF formats that models come in
 _ALIGNMENT = 4096  # lets ONNX Runtime map the tensors instead of reading them
 _PLACE = ("last_position", "total_length", "rotation.cos", "rotation.sin")
 
@@ -184,17 +185,27 @@ class _GraphWriter:
                     for w, b in zip(matrices, biases, strict=True)
                 ]
             )
-        if self.precision == "int8":
-            matrix, scale = quantize_rows(stacked)
-            inputs = [x, self._store(f"{name}.weight", np.ascontiguousarray(matrix.T))]
-            inputs += [self._store(f"{name}.scale", scale), ""]
-            if bias is not None:
-                inputs.append(self._store(f"{name}.bias", bias))
-            self._node("DynamicQuantizeMatMul", inputs, [name])
-            return name
-        weight = self._store(f"{name}.weight", np.ascontiguousarray(stacked.T))
         product = name if bias is None else f"{name}.product"
-        self._node("MatMul", [x, weight], [product], "")
+        if self.precision == "int8":
+            levels, scales = quantize_blocks(stacked)
+            inputs = [
+                x,
+                self._store(f"{name}.weight", levels),
+                self._store(f"{name}.scale", scales),
+            ]
+            self._node(
+                "MatMulNBits",
+                inputs,
+                [product],
+                K=stacked.shape[1],
+                N=stacked.shape[0],
+                bits=8,
+                block_size=_BLOCK,
+                accuracy_level=4,  # int8 activations too, scaled per position and block
+            )
+        else:
+            weight = self._store(f"{name}.weight", np.ascontiguousarray(stacked.T))
+            self._node("MatMul", [x, weight], [product], "")
         if bias is not None:
             self._node("Add", [product, self._store(f"{name}.bias", bias)], [name], "")
         return name
@@ -261,7 +272,15 @@ class _GraphWriter:
         return model
 
 
-def quantize_rows(weight: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Symmetric int8 per row: float32 [out, in] -> (int8 [out, in], float32 scale [out])."""
-    scale = np.maximum(np.abs(weight).max(axis=1), 1e-12) / 127.0
-    return np.rint(weight / scale[:, None]).astype(np.int8), scale.astype(np.float32)
+def quantize_blocks(
+    weight: NDArray[np.float32],
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Symmetric 8 bit per block of a row, in the layout of `MatMulNBits`.
+
+    float32 [out, in] -> (uint8 [out, blocks, 32] with 128 as zero, float32 scale [out, blocks]).
+    """
+    short = -weight.shape[1] % _BLOCK
+    blocks = np.pad(weight, ((0, 0), (0, short))).reshape(len(weight), -1, _BLOCK)
+    scales = np.maximum(np.abs(blocks).max(axis=2), np.float32(1e-12)) / np.float32(127)
+    levels = np.rint(blocks / scales[..., None]) + 128
+    return levels.astype(np.uint8), scales

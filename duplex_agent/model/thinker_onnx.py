@@ -41,7 +41,6 @@ class OnnxThinker:
     def __init__(self, model: LanguageModel, precision: Precision, max_length: int) -> None:
         graph = prepared_graph(model, precision)
         self._text = prepared_text(model)
-        self._precision = precision
         self._session = _open_session(graph)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.width: int = shapes["inputs_embeds"][2]
@@ -77,14 +76,6 @@ class OnnxThinker:
     def append(self, state: ThinkerState, embeddings: NDArray[np.float32]) -> ThinkerStep:
         assert isinstance(state, OnnxState)
         rows = check_embeddings(state, embeddings, self.width, self.max_length)
-        if self._precision == "int8" and state.length == 0 and len(rows) > 1:
-            # The first position of a conversation has activations hundreds of times larger than
-            # the rest (an attention sink); in one chunk with others it would take their int8 range.
-            first, rest = self._run(state, rows[:1]), self._run(state, rows[1:])
-            return ThinkerStep(rest.logits, np.concatenate([first.hidden, rest.hidden]))
-        return self._run(state, rows)
-
-    def _run(self, state: OnnxState, rows: NDArray[np.float32]) -> ThinkerStep:
         self._total[0] = state.length + len(rows)
         self._last[0] = self._total[0] - 1
         logits = np.empty((1, 1, self._vocabulary), np.float32)

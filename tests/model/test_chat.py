@@ -42,7 +42,7 @@ def tokenizer_with(template: str | None, folder: Path) -> TextTokenizer:
 
 def test_pieces_join_to_what_the_template_renders(tmp_path: Path) -> None:
     tokenizer = tokenizer_with(CHATML, tmp_path)
-    chat = chat_format(tokenizer, "Be brief.")
+    chat = chat_format(tokenizer, "Be brief.", examples=())
     ids = [*chat.system, *chat.user_begin, *tokenizer.encode("Hi."), *chat.user_end]
     ids += [*tokenizer.encode("Hello!"), *chat.assistant_end, *chat.user_begin]
     rendered = (
@@ -53,9 +53,18 @@ def test_pieces_join_to_what_the_template_renders(tmp_path: Path) -> None:
     assert chat.stop_ids == {0, 1, 2}
 
 
+def test_examples_are_exchanges_before_the_first(tmp_path: Path) -> None:
+    tokenizer = tokenizer_with(CHATML, tmp_path)
+    plain = chat_format(tokenizer, "Be brief.", examples=())
+    chat = chat_format(tokenizer, "Be brief.", examples=[("Hi.", "Hello!")])
+    said = [*plain.user_begin, *tokenizer.encode("Hi."), *plain.user_end]
+    said += [*tokenizer.encode("Hello!"), *plain.assistant_end]
+    assert chat.system == (*plain.system, *said)
+
+
 def test_template_without_system_role_is_told_in_a_first_exchange(tmp_path: Path) -> None:
     tokenizer = tokenizer_with(WITHOUT_SYSTEM, tmp_path)
-    chat = chat_format(tokenizer, "Be brief.")
+    chat = chat_format(tokenizer, "Be brief.", examples=())
     turn = "<|im_start|>user\n\nBe brief.<|im_end|>\n\n<|im_start|>model\n\nOkay.<|im_end|>\n\n"
     assert tokenizer.decode(chat.system) == "<|endoftext|>" + turn
     assert tokenizer.decode(chat.user_begin) == "<|im_start|>user\n\n"

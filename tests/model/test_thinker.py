@@ -186,3 +186,28 @@ def test_what_is_no_model_is_named(tmp_path: Path) -> None:
     for name in (str(tmp_path), str(tmp_path / "x.gguf")):
         with pytest.raises(ThinkerError):
             load_thinker(name, "onnx-fp32")
+
+
+def test_prepared_files_are_used_again_and_rebuilt_when_damaged(
+    tmp_path: Path, cache: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = save_tiny("llama", tmp_path / "model", seed=9)
+    rows = some_embeddings(3)
+
+    def load_and_run() -> tuple[np.ndarray, bool]:
+        thinker = load_thinker(name, "onnx-int8")
+        logits = thinker.append(thinker.new_state(), rows).logits
+        return logits, "once" in capfd.readouterr().err
+
+    first, built = load_and_run()
+    assert built
+    second, built = load_and_run()
+    assert not built
+    (data,) = (cache / "derived").glob("model-*-int8-*/weights.bin")
+    damaged = data.read_bytes()[:-1] + b"\x55"
+    data.unlink()
+    data.write_bytes(damaged)
+    third, built = load_and_run()
+    assert built
+    for logits in (second, third):
+        np.testing.assert_array_equal(logits, first)
