@@ -15,8 +15,8 @@ from duplex_agent.model.text_tokenizer import TextTokenizer
 # Chosen by trying: docs/decisions.md, "What the thinker is told".
 SYSTEM_PROMPT = "You are a friendly voice assistant. Answer in one short sentence."
 
-# A small model follows examples better than instructions: these make replies short, plain and
-# twice as often right. They open every conversation as if they had been said.
+# A small model follows examples better than instructions: these make replies short, and more
+# often right. They open every conversation as if they had been said.
 EXAMPLES = (
     ("Hello, how are you?", "I'm fine, thank you. How can I help you?"),
     ("What is the capital of Spain?", "The capital of Spain is Madrid."),
@@ -35,8 +35,8 @@ class ChatFormat:
     """Token ids around the turns. A conversation is laid out as
 
     system (with the examples), then for every exchange: user_begin, the user's words, user_end,
-    the reply, assistant_end. `user_end` ends the user's turn and begins the assistant's. A reply is over when
-    the model gives one of `stop_ids`; that id is not appended, `assistant_end` is.
+    the reply, assistant_end. `user_end` ends the user's turn and begins the assistant's. A reply
+    is over when the model gives one of `stop_ids`; that id is not appended, `assistant_end` is.
     """
 
     system: tuple[int, ...]
