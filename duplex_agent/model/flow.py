@@ -36,7 +36,7 @@ class _TimeEmbedding(nn.Module):
     def forward(self, time: Tensor) -> Tensor:
         angles = time[..., None] * self.frequencies
         waves = torch.cat([angles.cos(), angles.sin()], dim=-1)
-        return self.out(F.silu(self.enter(waves)))  # type: ignore[no-any-return]
+        return self.out(F.silu(self.enter(waves)))
 
 
 class _Block(nn.Module):
@@ -52,7 +52,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
         shift, scale, gate = modulation.chunk(3, dim=-1)
         y = self.norm(x) * (1 + scale) + shift
-        return x + gate * self.down(F.silu(self.up(y)))  # type: ignore[no-any-return]
+        return x + gate * self.down(F.silu(self.up(y)))
 
 
 class FlowHead(nn.Module):
@@ -77,7 +77,7 @@ class FlowHead(nn.Module):
         """Shifts, scales and gates of all blocks; they do not depend on the noisy token."""
         time = 0.5 * (self.start_time(s) + self.end_time(t))
         mixed = F.silu(self.condition(condition) + time)
-        found = [block.modulation(mixed) for block in self.blocks]  # type: ignore[operator, union-attr]
+        found = [block.modulation(mixed) for block in self.blocks]  # type: ignore[operator]
         return [*found, self.last_modulation(mixed)]
 
     def _velocity(self, noisy: Tensor, modulations: list[Tensor]) -> Tensor:
@@ -85,7 +85,7 @@ class FlowHead(nn.Module):
         for block, modulation in zip(self.blocks, modulations[:-1], strict=True):
             x = block(x, modulation)
         shift, scale = modulations[-1].chunk(2, dim=-1)
-        return self.out(self.norm(x) * (1 + scale) + shift)  # type: ignore[no-any-return]
+        return self.out(self.norm(x) * (1 + scale) + shift)
 
     def forward(self, noisy: Tensor, condition: Tensor, s: Tensor, t: Tensor) -> Tensor:
         """``noisy`` [..., latent], ``condition`` [..., width], times [...] -> velocity."""

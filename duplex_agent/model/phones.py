@@ -50,15 +50,6 @@ class Phones(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, SLOTS_PER_CHARACTER * (len(PHONES) + 1))
 
-    @property
-    def look_ahead(self) -> int:
-        """Characters that must follow one before its phones are final."""
-        return self.conv.look_ahead
-
-    @property
-    def look_back(self) -> int:
-        return self.conv.look_back
-
     def forward(self, characters: Tensor) -> Tensor:
         x = self.conv(self.embedding(characters), characters != 0)
         logits = self.out(self.norm(x)).float()
@@ -89,10 +80,10 @@ class PhoneReader:
 
     def read(self) -> list[tuple[int, int]]:
         """New ``(phone id, index of its character)`` pairs, in order."""
-        ready = len(self.text) if self.finished else len(self.text) - self.model.look_ahead
+        ready = len(self.text) if self.finished else len(self.text) - self.model.conv.look_ahead
         if ready <= self.done:
             return []
-        start = max(0, self.done - self.model.look_back)
+        start = max(0, self.done - self.model.conv.look_back)
         slots = self.model.best_slots(self.text[start:])
         phones = []
         for character in range(self.done, ready):

@@ -35,12 +35,15 @@ def _engine() -> inflect.engine:
     return inflect.engine()
 
 
+def _spoken(number: str) -> str:
+    return str(_engine().number_to_words(number, andword="")).replace("-", " ")
+
+
 def _words(number: str) -> str:
     digits = number.replace(",", "")
     if len(digits.split(".")[0]) > 15:
         return " ".join(_words(d) for d in digits if d.isdigit())
-    spoken: str = _engine().number_to_words(digits, andword="", decimal="point")  # type: ignore[arg-type]
-    return spoken.replace(",", "").replace("-", " ").replace("  ", " ")
+    return _spoken(digits).replace(",", "").replace("  ", " ")
 
 
 def _money(match: re.Match[str]) -> str:
@@ -67,8 +70,7 @@ def _clock(match: re.Match[str]) -> str:
 
 
 def _ordinal(match: re.Match[str]) -> str:
-    spoken: str = _engine().number_to_words(_engine().ordinal(match[1]), andword="")  # type: ignore[arg-type]
-    return spoken.replace("-", " ")
+    return _spoken(_engine().ordinal(match[1]))
 
 
 def speakable(text: str) -> str:

@@ -28,15 +28,6 @@ class Timing(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, 1)
 
-    @property
-    def look_ahead(self) -> int:
-        """Phones that must follow one before its duration is final."""
-        return self.conv.look_ahead
-
-    @property
-    def look_back(self) -> int:
-        return self.conv.look_back
-
     def forward(self, phones: Tensor) -> Tensor:
         x = self.conv(self.embedding(phones), phones != len(PHONES))
         # The mean phone of the teacher lasts exp(-3.1) s = 45 ms.
@@ -62,10 +53,10 @@ class TimingReader:
 
     def read(self) -> list[tuple[int, float]]:
         """New ``(index into phones, seconds)`` pairs, in order."""
-        ready = len(self.phones) if self.finished else len(self.phones) - self.model.look_ahead
+        ready = len(self.phones) if self.finished else len(self.phones) - self.model.conv.look_ahead
         if ready <= self.done:
             return []
-        start = max(0, self.done - self.model.look_back)
+        start = max(0, self.done - self.model.conv.look_back)
         seconds = self.model.seconds(self.phones[start:])
         found = [(index, seconds[index - start]) for index in range(self.done, ready)]
         self.done = ready

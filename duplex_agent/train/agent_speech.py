@@ -101,19 +101,19 @@ def pronounce(text: str) -> list[str]:
 def _make_shard(job: tuple[Path, Sequence[str]]) -> float:
     target, sentences = job
     made = [u for s in sentences if (u := synthesise(speakable(s))) is not None]
-    arrays = {
-        "pcm": np.concatenate([u.pcm for u in made]),
-        "samples": np.asarray([len(u.pcm) for u in made]),
-        "durations_s": np.concatenate([u.durations_s for u in made]),
-        "info": np.frombuffer(
-            json.dumps([{"text": u.text, "phones": u.phones} for u in made]).encode(), np.uint8
-        ),
-    }
+    info = json.dumps([{"text": u.text, "phones": u.phones} for u in made]).encode()
+    pcm = np.concatenate([u.pcm for u in made])
     partial = target.with_suffix(".part")
     with partial.open("wb") as file:
-        np.savez(file, **arrays)
+        np.savez(
+            file,
+            pcm=pcm,
+            samples=np.asarray([len(u.pcm) for u in made]),
+            durations_s=np.concatenate([u.durations_s for u in made]),
+            info=np.frombuffer(info, np.uint8),
+        )
     partial.rename(target)
-    return float(len(arrays["pcm"])) / AGENT_RATE_HZ
+    return len(pcm) / AGENT_RATE_HZ
 
 
 def make_corpus(folder: Path, sentences: Sequence[str], processes: int) -> None:

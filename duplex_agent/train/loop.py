@@ -4,7 +4,6 @@ A batch and its noise are a pure function of (seed, step), so a run that was int
 resumed walks through the same numbers as one that was not.
 """
 
-import csv
 import json
 import math
 import time
@@ -26,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from duplex_agent.errors import TrainingError
+from duplex_agent.train.log import append_log, plot_loss
 
 
 @dataclass(frozen=True)
@@ -182,38 +182,6 @@ class _Run:
         return self.model.eval()
 
 
-def _append_log(log: Path, row: dict[str, float]) -> None:
-    new = not log.exists()
-    with log.open("a", newline="") as file:
-        writer = csv.DictWriter(file, row.keys())
-        if new:
-            writer.writeheader()
-        writer.writerow({k: f"{v:.6g}" for k, v in row.items()})
-
-
-def plot_loss(log: Path) -> Path:
-    """Draw the CSV log next to it as a PNG and return its path."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    with log.open() as file:
-        rows = list(csv.DictReader(file))
-    figure, axes = pyplot.subplots(figsize=(7, 4))
-    steps = [float(r["step"]) for r in rows]
-    for column in rows[0]:
-        if column not in ("step", "seconds", "lr"):
-            axes.plot(steps, [float(r[column]) for r in rows], label=column)
-    axes.set(xlabel="step", ylabel="loss", yscale="log", title=log.stem)
-    axes.legend()
-    axes.grid(alpha=0.3)
-    out = log.with_suffix(".png")
-    figure.savefig(out, dpi=110, bbox_inches="tight")
-    pyplot.close(figure)
-    return out
-
-
 def train(
     recipe: Recipe,
     config: LoopConfig,
@@ -253,7 +221,7 @@ def train(
                 means = {k: v / counted for k, v in sums.items()}
                 mean_loss = means["loss"]
                 seconds = time.monotonic() - started
-                _append_log(run.log, {"step": run.step, "seconds": seconds, **means})
+                append_log(run.log, {"step": run.step, "seconds": seconds, **means})
                 progress.update(task, figures=" ".join(f"{k} {v:.3f}" for k, v in means.items()))
                 sums, counted = {}, 0
             progress.update(task, completed=run.step)

@@ -34,7 +34,8 @@ def speak(voice: Voice, text: str, seed: int) -> tuple[NDArray[np.float32], list
     stream = voice.start(seed)
     stream.write(text)
     stream.finish()
-    pieces, times = [], []
+    pieces: list[NDArray[np.float32]] = []
+    times: list[float] = []
     while True:
         start = time.perf_counter()
         spoken = stream.tick()
@@ -50,7 +51,7 @@ def _teacher(text: str) -> NDArray[np.float32]:
 
     made = synthesise(speakable(text))
     assert made is not None
-    return made.pcm.astype(np.float32) / 32768
+    return made.pcm.astype(np.float32) / np.float32(32768)
 
 
 def _heard(pcm: NDArray[np.float32]) -> str:

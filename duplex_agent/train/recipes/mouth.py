@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.model import checkpoint
 from duplex_agent.model.flow import FlowConfig, flow_matching_loss
+from duplex_agent.model.latents import LatentTransform
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth, MouthConfig
 from duplex_agent.model.phones import PHONE_ID, PHONES
 from duplex_agent.model.slots import phone_shares
@@ -60,7 +61,12 @@ class MouthRecipe(Recipe):
             if all(p in PHONE_ID for p in utterance.phones):
                 self.examples.append(self._example(utterance, transform, states))
 
-    def _example(self, utterance: Utterance, transform: nn.Module, states: dict) -> _Example:
+    def _example(
+        self,
+        utterance: Utterance,
+        transform: LatentTransform,
+        states: dict[str, NDArray[np.float16]],
+    ) -> _Example:
         ticks = -(-len(utterance.pcm) // AGENT_TICK_SAMPLES) + _TAIL_TICKS
         pcm = np.zeros(ticks * AGENT_TICK_SAMPLES, np.float32)
         pcm[: len(utterance.pcm)] = utterance.pcm / np.float32(32768)
@@ -78,8 +84,8 @@ class MouthRecipe(Recipe):
 
     def batch(self, step: int, rng: np.random.Generator) -> MouthBatch:
         # Rows of similar length waste little padding: draw a pool, take a run of neighbours.
-        pool = rng.integers(len(self.examples), size=self.batch_size * 4)
-        pool = sorted(pool, key=lambda i: len(self.examples[i].latents))
+        drawn = rng.integers(len(self.examples), size=self.batch_size * 4)
+        pool = sorted(drawn.tolist(), key=lambda i: len(self.examples[i].latents))
         start = rng.integers(len(pool) - self.batch_size + 1)
         rows = [self.examples[i] for i in pool[start : start + self.batch_size]]
         # Few distinct shapes: the CPU's matrix kernels are compiled anew for each one.
