@@ -64,7 +64,9 @@ class DuplexSession:
         self._seed = seed
         self._vad = vad or default_vad()
         self._timer = timer
-        self._chat = chat_format(model.thinker.tokenizer, self._config.system_prompt)
+        self._chat = chat_format(
+            model.thinker.tokenizer, self._config.system_prompt, self._config.examples
+        )
         self.reset()
 
     def reset(self) -> None:

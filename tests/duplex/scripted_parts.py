@@ -207,7 +207,8 @@ class Conversation:
     def __init__(self, max_length: int = 400, late: int = 0, **config: object) -> None:
         self.thinker = EchoThinker(max_length)
         model = FlowOmni(NumberEar(self.thinker, late), self.thinker, WordVoice())
-        settings = {"system_prompt": "Be kind.", "exchange_positions": 90, "reply_positions": 40}
+        settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
+        settings |= {"exchange_positions": 90, "reply_positions": 40}
         self.session = DuplexSession(
             model, SessionConfig(**(settings | config)), vad=LevelVad(), timer=lambda: 0.0
         )
