@@ -18,6 +18,8 @@ from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, ma
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.user_speech import Engine
 
+ENCODER_FILE = "ear-encoder.safetensors"
+SPEECH_FOLDER = "user-speech"
 CORPUS_SEED = 11
 SHARES = {"kokoro": 0.4, "piper": 0.15, "flite": 0.3, "espeak": 0.15}
 
@@ -31,6 +33,18 @@ class EncoderPlan:
     rows: int
     row_ticks: int
     from_whisper: bool
+    head_steps: int
+    """Steps in which the fresh character head learns alone: it would ruin Whisper's weights."""
+
+
+@dataclass(frozen=True)
+class EncoderBatch:
+    """``pcm`` [B, n], positions of the first features [B], character ids of every row."""
+
+    pcm: Tensor
+    offset: Tensor
+    targets: list[list[int]]
+    head_only: bool
 
 
 FULL = EncoderPlan(
@@ -39,6 +53,7 @@ FULL = EncoderPlan(
     rows=8,
     row_ticks=75,
     from_whisper=True,
+    head_steps=300,
 )
 SMOKE = EncoderPlan(
     EarConfig(width=64, heads=2, depth=2, context_ticks=10, positions=1500),
@@ -46,6 +61,7 @@ SMOKE = EncoderPlan(
     rows=4,
     row_ticks=60,
     from_whisper=False,
+    head_steps=5,
 )
 
 
@@ -59,7 +75,7 @@ class EncoderRecipe(Recipe):
         self.rows: RowMaker | None = None
 
     def prepare(self, work: Path) -> None:
-        folder = work / "speech"
+        folder = work / SPEECH_FOLDER
         make_corpus(folder, self.plan.counts, CORPUS_SEED)
         samples = self.plan.row_ticks * USER_TICK_SAMPLES
         self.rows = RowMaker(load_corpus(folder), samples, SHARES)
@@ -77,27 +93,28 @@ class EncoderRecipe(Recipe):
     def parameter_groups(self, model: nn.Module, lr: float) -> list[dict[str, Any]]:
         head = [p for n, p in model.named_parameters() if n.startswith("characters")]
         body = [p for n, p in model.named_parameters() if not n.startswith("characters")]
-        return [{"params": body, "lr": lr}, {"params": head, "lr": 4 * lr}]
+        return [{"params": body, "lr": lr}, {"params": head, "lr": 8 * lr}]
 
-    def batch(self, step: int, rng: np.random.Generator) -> tuple[Tensor, Tensor, list[list[int]]]:
+    def batch(self, step: int, rng: np.random.Generator) -> EncoderBatch:
         assert self.rows is not None
         drawn = [self.rows.row(rng) for _ in range(self.plan.rows)]
         pcm = torch.from_numpy(np.stack([sound for sound, _ in drawn]))
         offset = torch.from_numpy(rng.integers(0, self.plan.ear.positions, len(drawn)))
         targets = [[i for words in said for i in character_ids(words)] for _, said in drawn]
-        return pcm, offset, targets
+        return EncoderBatch(pcm, offset, targets, step < self.plan.head_steps)
 
     def loss(
         self, model: nn.Module, batch: Any, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        pcm, offset, targets = batch
         assert isinstance(model, EarEncoder)
         device = model.positions.device
-        spelled = model.logits(model(pcm.to(device), offset.to(device)))
-        return ctc(spelled, targets), {}
+        with torch.set_grad_enabled(not batch.head_only):
+            features = model(batch.pcm.to(device), batch.offset.to(device))
+        return ctc(model.logits(features), batch.targets), {}
 
     def export(self, model: nn.Module, out: Path) -> None:
-        checkpoint.save(out, dict(model.state_dict()), {"characters": CHARACTERS}, int8=False)
+        tensors = dict(model.state_dict())
+        checkpoint.save(out / ENCODER_FILE, tensors, {"characters": CHARACTERS}, int8=False)
 
 
 def ctc(spelled: Tensor, targets: list[list[int]]) -> Tensor:
@@ -117,4 +134,4 @@ def build(smoke: bool) -> tuple[EncoderRecipe, LoopConfig]:
         return EncoderRecipe(SMOKE), LoopConfig(
             steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5
         )
-    return EncoderRecipe(FULL), LoopConfig(steps=2600, lr=4e-4, warmup=100, ema=0.998)
+    return EncoderRecipe(FULL), LoopConfig(steps=1800, lr=1.2e-4, warmup=100, ema=0.99)

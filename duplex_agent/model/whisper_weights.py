@@ -1,0 +1,79 @@
+"""Whisper's encoder weights out of a CTranslate2 ``model.bin``, read as plain data.
+
+The file is a header (version, name, revision, count) and then, per variable, name, shape, a type
+code and the bytes. Queries, keys and values stand fused in one matrix, as in our own layers.
+"""
+
+import re
+import struct
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from duplex_agent.errors import CheckpointError
+
+_LAYER = re.compile(r"encoder/layer_(\d+)/")
+_NUMPY_TYPES: Final = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+
+
+def _number(file: BinaryIO, code: str) -> int:
+    raw = file.read(struct.calcsize(code))
+    (value,) = struct.unpack(code, raw)
+    return int(value)
+
+
+def _string(file: BinaryIO) -> str:
+    return file.read(_number(file, "<H"))[:-1].decode()
+
+
+def read_variables(path: Path, prefix: str = "encoder/") -> dict[str, Tensor]:
+    """Variables whose name starts with ``prefix``, as float32; raises CheckpointError."""
+    variables: dict[str, Tensor] = {}
+    try:
+        with path.open("rb") as file:
+            _number(file, "<I")
+            _string(file)
+            _number(file, "<I")
+            for _ in range(_number(file, "<I")):
+                name = _string(file)
+                shape = [_number(file, "<I") for _ in range(_number(file, "<B"))]
+                kind, size = _number(file, "<B"), _number(file, "<I")
+                raw = file.read(size)
+                if name.startswith(prefix) and shape:
+                    array = np.frombuffer(raw, _NUMPY_TYPES[kind]).reshape(shape)
+                    variables[name] = torch.from_numpy(array.astype(np.float32))
+    except (OSError, struct.error, ValueError, KeyError, UnicodeDecodeError) as error:
+        raise CheckpointError(f"{path} is not a readable CTranslate2 model ({error})") from error
+    return variables
+
+
+def encoder_state(path: Path) -> dict[str, Tensor]:
+    """State of ``EarEncoder`` without its character head, from Whisper's encoder in ``path``."""
+    raw = read_variables(path)
+    state: dict[str, Tensor] = {}
+    try:
+        for conv in ("conv1", "conv2"):
+            for part in ("weight", "bias"):
+                state[f"{conv}.{part}"] = raw[f"encoder/{conv}/{part}"]
+        state["norm.weight"] = raw["encoder/layer_norm/gamma"]
+        state["norm.bias"] = raw["encoder/layer_norm/beta"]
+        numbers = [match[1] for name in raw if (match := _LAYER.match(name))]
+        for i in range(1 + max(map(int, numbers), default=-1)):
+            ours, theirs = f"layers.{i}", f"encoder/layer_{i}"
+            for norm, source in (("norm1", "self_attention"), ("norm2", "ffn")):
+                state[f"{ours}.{norm}.weight"] = raw[f"{theirs}/{source}/layer_norm/gamma"]
+                state[f"{ours}.{norm}.bias"] = raw[f"{theirs}/{source}/layer_norm/beta"]
+            for linear, source in (
+                ("qkv", "self_attention/linear_0"),
+                ("out", "self_attention/linear_1"),
+                ("up", "ffn/linear_0"),
+                ("down", "ffn/linear_1"),
+            ):
+                for part in ("weight", "bias"):
+                    state[f"{ours}.{linear}.{part}"] = raw[f"{theirs}/{source}/{part}"]
+    except KeyError as error:
+        raise CheckpointError(f"{path} holds no Whisper encoder: {error} is missing") from error
+    return state

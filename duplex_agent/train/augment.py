@@ -1,0 +1,72 @@
+"""What rooms, microphones and streets do to a clean voice, drawn anew for every training row."""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.clock import USER_RATE_HZ
+
+Sound = NDArray[np.float32]
+_QUIET_RMS: Final = 1e-4
+
+
+def change_speed(pcm: Sound, factor: float) -> Sound:
+    """Play ``factor`` times faster: shorter, and higher in pitch and formants."""
+    places = np.arange(0, len(pcm) - 1, factor, dtype=np.float64)
+    return np.interp(places, np.arange(len(pcm)), pcm).astype(np.float32)
+
+
+def coloured_noise(samples: int, slope: float, rng: np.random.Generator) -> Sound:
+    """Noise whose power falls with frequency to the ``slope``: 0 white, 1 pink, 2 brown; RMS 1."""
+    spectrum = rng.standard_normal(samples // 2 + 1) + 1j * rng.standard_normal(samples // 2 + 1)
+    spectrum /= np.maximum(np.arange(samples // 2 + 1), 8) ** (slope / 2)
+    noise = np.fft.irfft(spectrum, samples)
+    return (noise / noise.std()).astype(np.float32)
+
+
+def _room(rng: np.random.Generator) -> Sound:
+    """An impulse response: the direct sound and an exponentially dying tail of noise."""
+    seconds = rng.uniform(0.1, 0.5)
+    steps = np.arange(int(seconds * USER_RATE_HZ))
+    tail = rng.standard_normal(len(steps)) * np.exp(-6.9 * steps / len(steps))
+    tail[: int(0.002 * USER_RATE_HZ)] = 0.0
+    tail *= rng.uniform(0.1, 0.7) / np.sqrt(np.sum(tail**2))
+    tail[0] = 1.0
+    return tail.astype(np.float32)
+
+
+def _filter_gains(bins: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Spectral gains of a random microphone: tilt, sometimes a telephone band or a deaf band."""
+    hertz = np.linspace(0.0, USER_RATE_HZ / 2, bins)
+    gains = 10.0 ** (rng.uniform(-6, 6) / 20 * (hertz / 4000 - 1))
+    if rng.random() < 0.2:
+        low, high = rng.uniform(50, 350), rng.uniform(3300, 6500)
+        gains *= 1 / (1 + (low / np.maximum(hertz, 1)) ** 6) / (1 + (hertz / high) ** 12)
+    if rng.random() < 0.3:
+        centre = rng.uniform(200, 6000)
+        gains[np.abs(hertz - centre) < rng.uniform(0.03, 0.12) * (centre + 500)] *= 0.1
+    return gains
+
+
+def record(speech: Sound, babble: Sound, rng: np.random.Generator) -> Sound:
+    """``speech`` as some microphone in some room would hear it; same length, peaks below 1.
+
+    ``babble`` (same length) are other people; they are mixed in now and then.
+    """
+    samples = len(speech)
+    size = samples + USER_RATE_HZ // 2
+    spectrum = np.fft.rfft(speech, size) * _filter_gains(size // 2 + 1, rng)
+    if rng.random() < 0.4:
+        spectrum *= np.fft.rfft(_room(rng), size)
+    heard = np.fft.irfft(spectrum, size)[:samples]
+    loud = heard[np.abs(heard) > 0.1 * max(float(np.abs(heard).max()), _QUIET_RMS)]
+    level = float(np.sqrt(np.mean(loud**2))) if len(loud) else _QUIET_RMS
+    if rng.random() < 0.7:
+        noise = coloured_noise(samples, rng.choice([0.0, 1.0, 1.5, 2.0]), rng)
+        heard = heard + noise * max(level, 0.02) * 10 ** (-rng.uniform(8, 35) / 20)
+    if rng.random() < 0.2:
+        power = max(float(babble.std()), _QUIET_RMS)
+        heard = heard + babble / power * max(level, 0.02) * 10 ** (-rng.uniform(12, 30) / 20)
+    peak = max(float(np.abs(heard).max()), _QUIET_RMS)
+    return (heard / peak * 10 ** (-rng.uniform(0.5, 26) / 20)).astype(np.float32)
