@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 
@@ -21,7 +22,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     config: GatewayConfig | None = None,
-    say: Say = print,
+    say: Say = partial(print, flush=True),
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. ``port`` 0 picks a free one.
 
