@@ -129,7 +129,7 @@ class MouthRecipe(Recipe):
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: one to two hours of one core with AMX; smoke: under a minute."""
-    loop = LoopConfig(steps=5000, lr=6e-4, warmup=200, ema=0.998, weight_decay=0.01)
+    loop = LoopConfig(steps=2900, lr=6e-4, warmup=200, ema=0.998, weight_decay=0.01)
     if smoke:
         small = MouthConfig(
             width=64, layers=2, heads=2, feed_forward=128, flow=FlowConfig(width=64, blocks=2)
