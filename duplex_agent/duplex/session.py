@@ -9,6 +9,7 @@ what it decides and says begins there.
 """
 
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -29,6 +30,7 @@ from duplex_agent.model.chat import chat_format
 from duplex_agent.model.flow_omni import FlowOmni, HeardToken
 from duplex_agent.model.sampling import Sampler
 
+RECENT_TICKS = 16  # tokens kept for a turn that is recognised late
 NOTHING_UNDERSTOOD = "nothing understood"
 NOTHING_TO_SAY = "nothing to say"
 SAID_EVERYTHING = "said everything"
@@ -84,6 +86,7 @@ class DuplexSession:
         self._floor = FloorState()
         self._sampler = Sampler(config.sampling, np.random.default_rng(self._seed))
         self._turn: _UserTurn | None = None
+        self._recent: deque[tuple[int, HeardToken]] = deque(maxlen=RECENT_TICKS)
         self._reply: Reply | None = None
         self._reply_id = 0
         self._unsent = ""  # reply text from before its voice began
@@ -143,7 +146,7 @@ class DuplexSession:
         for decision in decisions:
             act[decision.kind](decision)
         if self._floor.floor is not before:
-            reason = decisions[-1].reason if len(decisions) == 1 else decisions[0].reason
+            reason = decisions[0].reason  # what ends comes before what begins
             self._emit(
                 "floor.changed",
                 floor=self._floor.floor.value,
@@ -192,11 +195,20 @@ class DuplexSession:
     # hearing
 
     def _hear(self, token: HeardToken) -> None:
-        """Give a token to the thinker if it belongs to the open turn."""
-        turn = self._turn
-        tick = self._floor.tick - 1 - self._model.ear.look_ahead_ticks
-        if turn is None or self._reply is not None or tick < turn.first:
+        """Give the thinker the tokens of the open turn.
+
+        Tokens wait in ``_recent`` while nobody wants them: a turn that is recognised late, over a
+        reply say, still gets its first words.
+        """
+        self._recent.append((self._floor.tick - 1 - self._model.ear.look_ahead_ticks, token))
+        if self._turn is None or self._reply is not None:
             return
+        while self._recent:
+            tick, token = self._recent.popleft()
+            if tick >= self._turn.first:
+                self._take(self._turn, tick, token)
+
+    def _take(self, turn: _UserTurn, tick: int, token: HeardToken) -> None:
         turn.quiet = 0 if token.heard else turn.quiet + 1
         if not token.heard or self._memory.room < self._config.reply_positions:
             return

@@ -8,6 +8,7 @@ from scripted_parts import Conversation, say
 
 from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.events import EVENT_TYPES
+from duplex_agent.duplex.floor import FloorConfig
 from duplex_agent.errors import AudioError
 from duplex_agent.model.sampling import Sampling
 
@@ -124,6 +125,13 @@ def test_what_was_still_on_its_way_to_the_speaker_was_not_heard() -> None:
     told.hear(say("why"), played_ms=told.session.now_ms + TICK_MS - 320)
     for talk in (delayed, told):
         assert talk.of_type("reply.done")[0]["heard_text"] == "You said tell"
+
+
+def test_a_turn_that_is_recognised_late_keeps_its_first_words() -> None:
+    talk = Conversation(floor=FloorConfig(barge_in_ms=640))
+    talk.hear(QUESTION + say(rest=7))
+    talk.hear(say("stop", "", "wait", "", "why", "", "", "", rest=40))
+    assert talk.of_type("user.turn_ended")[1]["text"] == "stop wait why"
 
 
 @pytest.mark.parametrize("ticks", [1, 2])
