@@ -2,6 +2,7 @@
 
 export class Transcript {
   #user = null;
+  #last = null; // the user's line before the reply that runs
   #agent = null;
   #spoken = "";
   #written = "";
@@ -14,7 +15,7 @@ export class Transcript {
   clear() {
     this.list.replaceChildren();
     this.empty.hidden = false;
-    this.#user = this.#agent = null;
+    this.#user = this.#last = this.#agent = null;
   }
 
   /** More words of the user's turn. */
@@ -36,6 +37,7 @@ export class Transcript {
   }
 
   replyStarted(responseMs) {
+    this.#last = this.#user;
     this.#user = null;
     this.#agent = this.#line("agent", "Agent");
     this.#agent.time.textContent = `after ${(responseMs / 1000).toFixed(2)} s`;
@@ -54,10 +56,19 @@ export class Transcript {
     this.#showReply();
   }
 
-  /** The reply is over; what was not heard of it is crossed out. */
+  /**
+   * The reply is over; what was not heard of it is crossed out. A reply of which nothing was
+   * heard never happened: the user goes on with the same turn.
+   */
   replyDone(status, heardText) {
     if (!this.#agent) return;
     const cut = status !== "completed";
+    if (cut && !heardText) {
+      this.#agent.item.remove();
+      this.#user = this.#last;
+      this.#agent = null;
+      return;
+    }
     const said = cut ? heardText : this.#spoken + this.#rest(this.#spoken);
     this.#agent.words.textContent = said;
     this.#agent.ahead.textContent = cut ? this.#rest(heardText) : "";
