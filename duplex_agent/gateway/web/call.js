@@ -43,9 +43,10 @@ export class Call extends EventTarget {
     });
     await connection.setLocalDescription(await connection.createOffer());
     await gathered(connection);
+    if (!connection.localDescription.sdp.includes("a=candidate:")) throw new Problem("offline");
     const response = await this.#offer(connection.localDescription.sdp);
-    if (this.#over) return this.#close();
     this.#location = response.headers.get("Location");
+    if (this.#over) return this.#leave();
     await connection.setRemoteDescription({ type: "answer", sdp: await response.text() });
     this.remote = await remote;
     audioElement.srcObject = this.remote;
@@ -80,8 +81,14 @@ export class Call extends EventTarget {
   }
 
   hangUp() {
-    if (this.#location) fetch(`${this.#location}/hangup`, { method: "POST", keepalive: true }).catch(() => {});
+    this.#leave();
     this.#finish(null);
+  }
+
+  /** Let go of everything without a word, for a start that failed. */
+  abandon() {
+    this.#over = true;
+    this.#leave();
   }
 
   #receive(event) {
@@ -117,9 +124,10 @@ export class Call extends EventTarget {
     this.#connection?.close();
   }
 
-  /** Let go of everything without a word, for a start that failed. */
-  abandon() {
-    this.#over = true;
+  /** Close, and let the server know at once that its slot is free. */
+  #leave() {
+    if (this.#location) fetch(`${this.#location}/hangup`, { method: "POST", keepalive: true }).catch(() => {});
+    this.#location = null;
     this.#close();
   }
 

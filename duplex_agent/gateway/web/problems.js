@@ -12,6 +12,7 @@ const TEXTS = {
   starting: ["The agent is not ready yet.", "It is still loading. Try again in a few seconds."],
   restarting: ["The agent crashed and is being restarted.", "Stay on this page: the conversation starts afresh as soon as it is back."],
   refused: ["The server refused the call.", ""],
+  offline: ["This computer has no network interface.", "Browsers carry calls over one even to the same machine. Switch Wi-Fi on; it need not lead anywhere."],
   unreachable: ["No connection came about.", "The page loads, but sound does not get through. A firewall or VPN may block UDP."],
   lost: ["The connection was lost.", "Start again when the network is back."],
   ended: ["The conversation has ended.", ""],

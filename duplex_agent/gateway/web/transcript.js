@@ -118,10 +118,14 @@ export class Transcript {
     this.#scroll();
   }
 
+  /** Follow somebody who is at the end, not somebody who reads further up. */
   #scroll() {
+    const box = this.list.parentElement;
     const last = this.list.lastElementChild;
-    const { bottom } = last.getBoundingClientRect();
-    // Follow only somebody who is at the end, not somebody who reads further up.
-    if (bottom > innerHeight && bottom < innerHeight + 160) last.scrollIntoView({ block: "end" });
+    const below =
+      box.scrollHeight > box.clientHeight
+        ? box.scrollHeight - box.clientHeight - box.scrollTop
+        : last.getBoundingClientRect().bottom - innerHeight;
+    if (below > 0 && below < 200) last.scrollIntoView({ block: "end" });
   }
 }
