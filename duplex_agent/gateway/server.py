@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable
-from functools import partial
 
 import uvicorn
 
@@ -18,11 +17,15 @@ from duplex_agent.gateway.app import GatewayConfig, create_app
 Say = Callable[[str], None]
 
 
+def _print(line: str) -> None:
+    print(line, flush=True)  # whoever started us may read from a pipe
+
+
 def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     config: GatewayConfig | None = None,
-    say: Say = partial(print, flush=True),
+    say: Say = _print,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM. ``port`` 0 picks a free one.
 

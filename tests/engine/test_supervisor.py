@@ -25,9 +25,9 @@ def running(factory, scenario, slots=1):
         supervisor = Supervisor(f"light_session:{factory}", slots)
         supervisor.start()
         try:
-            await asyncio.wait_for(supervisor.wait_for(WorkerState.READY), 20)
+            await asyncio.wait_for(supervisor.wait_for(WorkerState.READY), 60)
             pid = supervisor.pid
-            await asyncio.wait_for(scenario(supervisor), 20)
+            await asyncio.wait_for(scenario(supervisor), 60)
         finally:
             await supervisor.stop()
         assert not psutil.pid_exists(pid)
@@ -118,7 +118,7 @@ def test_a_failed_load_is_reported_in_its_own_words_and_tried_again(tmp_path, mo
         supervisor = Supervisor("light_session:load_fails_once")
         supervisor.on_change(lambda state, detail: details.append((state, detail)))
         supervisor.start()
-        await asyncio.wait_for(supervisor.wait_for(WorkerState.READY), 20)
+        await asyncio.wait_for(supervisor.wait_for(WorkerState.READY), 60)
         await supervisor.stop()
 
     asyncio.run(main())
@@ -164,4 +164,4 @@ def test_the_worker_dies_with_a_killed_gateway(factory):
         if factory == "load_slowly":
             time.sleep(1)
         os.kill(parent.pid, signal.SIGKILL)
-        worker.wait(timeout=5)
+        worker.wait(timeout=10)
