@@ -75,7 +75,7 @@ class TransformersThinker:
             state.cache = self.new_state().cache
         elif length < state.length:
             try:
-                state.cache.crop(length)
+                state.cache.crop(length - state.length)  # negative: how many to remove
             except (RuntimeError, ValueError, NotImplementedError) as error:
                 raise ThinkerError(f"this model's cache cannot be cut: {error}") from error
         state.length = length

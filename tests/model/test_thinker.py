@@ -106,7 +106,8 @@ def test_graph_gives_what_transformers_gives(tmp_path: Path, changes: dict[str, 
 
 
 def test_chunk_equals_single_steps(thinker: Thinker, request: pytest.FixtureRequest) -> None:
-    # Activations of a chunk share their int8 scale, so int8 agrees only as closely as it rounds.
+    # In int8 a last-bit difference between the kernels for one and for several rows may tip an
+    # activation to its next level.
     exact = "int8" not in request.node.callspec.id
     rows = some_embeddings(12)
     whole = thinker.append(thinker.new_state(), rows)
@@ -115,7 +116,7 @@ def test_chunk_equals_single_steps(thinker: Thinker, request: pytest.FixtureRequ
     hidden = np.concatenate([step.hidden for step in steps])
     for got, wanted in ((whole.hidden, hidden), (whole.logits, steps[-1].logits)):
         error = np.abs(got - wanted).max() / np.abs(wanted).max()
-        assert error < (1e-5 if exact else 0.1)
+        assert error < (1e-5 if exact else 0.03)
 
 
 def test_interleaved_conversations_equal_solo_ones(thinker: Thinker) -> None:
@@ -149,8 +150,8 @@ def test_refused_input_leaves_the_conversation_as_it_was(thinker: Thinker) -> No
     logits_of(thinker, state, rows[:5])
     broken = rows[5:].copy()
     broken[0, 3] = np.nan
-    for bad in (broken, rows[:0], rows[0], rows[:, :-1], rows / 0):
-        with np.errstate(all="ignore"), pytest.raises(ThinkerError):
+    for bad in (broken, rows[:0], rows[0], rows[:, :-1], np.full_like(rows, np.inf)):
+        with pytest.raises(ThinkerError):
             thinker.append(state, bad)
     with pytest.raises(ContextFull, match="40"):
         thinker.append(state, some_embeddings(36))
@@ -195,7 +196,7 @@ def test_prepared_files_are_used_again_and_rebuilt_when_damaged(
     rows = some_embeddings(3)
 
     def load_and_run() -> tuple[np.ndarray, bool]:
-        thinker = load_thinker(name, "onnx-int8")
+        thinker = load_thinker(name, "onnx-int8", max_length=64)
         logits = thinker.append(thinker.new_state(), rows).logits
         return logits, "once" in capfd.readouterr().err
 
