@@ -43,11 +43,20 @@ def exact() -> Thinker:
     return load_thinker(backend="onnx-fp32")
 
 
+@pytest.fixture(scope="module")
+def chat(exact: Thinker) -> ChatFormat:
+    return chat_format(exact.tokenizer, examples=())
+
+
+def asked(thinker: Thinker, chat: ChatFormat, question: str) -> list[int]:
+    """Ids of a conversation that waits for the answer to one question."""
+    return [*chat.system, *chat.user_begin, *thinker.tokenizer.encode(question), *chat.user_end]
+
+
 def answer(thinker: Thinker, chat: ChatFormat, question: str, count: int) -> list[int]:
     """Greedy ids of the reply to one question."""
     state = thinker.new_state()
-    asked = [*chat.system, *chat.user_begin, *thinker.tokenizer.encode(question), *chat.user_end]
-    step = thinker.append(state, thinker.embed(asked))
+    step = thinker.append(state, thinker.embed(asked(thinker, chat, question)))
     ids: list[int] = []
     while len(ids) < count:
         ids.append(int(step.logits.argmax()))
@@ -57,18 +66,19 @@ def answer(thinker: Thinker, chat: ChatFormat, question: str, count: int) -> lis
     return ids
 
 
-def test_greedy_text_equals_transformers(exact: Thinker, model: LanguageModel) -> None:
+def test_greedy_text_equals_transformers(
+    exact: Thinker, chat: ChatFormat, model: LanguageModel
+) -> None:
     import torch
 
     torch.set_num_threads(1)
-    chat = chat_format(exact.tokenizer)
     reference = model.transformers_model
     for question in QUESTIONS:
         ours = answer(exact, chat, question, 24)
-        asked = [*chat.system, *chat.user_begin, *exact.tokenizer.encode(question), *chat.user_end]
+        told = torch.tensor([asked(exact, chat, question) + ours[:-1]])
         # One pass over prompt and reply gives what transformers would have said at each point.
         with torch.inference_mode():
-            logits = reference(torch.tensor([asked + ours[:-1]]), logits_to_keep=len(ours)).logits
+            logits = reference(told, logits_to_keep=len(ours)).logits
         assert ours == logits[0].argmax(-1).tolist(), question
 
 
@@ -89,19 +99,17 @@ def test_embedding_table_is_the_models(model: LanguageModel) -> None:
     np.testing.assert_array_equal(table, weight)
 
 
-def test_int8_mostly_says_what_fp32_says(exact: Thinker) -> None:
+def test_int8_mostly_says_what_fp32_says(exact: Thinker, chat: ChatFormat) -> None:
     quick = load_thinker()
-    chat = chat_format(exact.tokenizer)
     divergences, same = [], []
-    for question in QUESTIONS[:8]:
-        words = exact.tokenizer.encode(question)
-        asked = [*chat.system, *chat.user_begin, *words, *chat.user_end]
-        told = asked + answer(exact, chat, question, 12)
+    for question in QUESTIONS[:6]:
+        prompt = asked(exact, chat, question)
+        reply = answer(exact, chat, question, 12)
         steps = []
         for thinker in (exact, quick):
             state = thinker.new_state()
-            first = thinker.append(state, thinker.embed(asked))
-            rest = [thinker.append(state, thinker.embed([i])) for i in told[len(asked) :]]
+            first = thinker.append(state, thinker.embed(prompt))
+            rest = [thinker.append(state, thinker.embed([i])) for i in reply]
             steps.append(np.stack([s.logits for s in (first, *rest)]).astype(np.float64))
         wanted, got = (x - np.logaddexp.reduce(x, axis=-1, keepdims=True) for x in steps)
         divergences += (np.exp(wanted) * (wanted - got)).sum(-1).tolist()
