@@ -58,19 +58,15 @@ def test_the_keyboard_starts_and_stops_a_conversation(server, browser, open_page
         expect(page.get_by_role("alert")).to_be_hidden()
 
 
-def test_both_waveforms_move(server, browser, open_page):
+def test_both_waveforms_move(serve, browser, open_page):
+    # Columns with ink well above the middle line, where only a tall bar reaches.
     columns = """id => {
-        const canvas = document.getElementById(id);
-        const { width, height } = canvas;
-        const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-        const tall = new Set();  // columns with ink far from the middle line
-        for (let i = 3; i < data.length; i += 4) {
-            const y = Math.floor((i - 3) / 4 / width);
-            if (data[i] > 200 && y < height * 0.45) tall.add(((i - 3) / 4) % width);
-        }
-        return tall.size;
+        const { width, height } = document.getElementById(id);
+        const pen = document.getElementById(id).getContext("2d");
+        const row = pen.getImageData(0, Math.round(height * 0.42), width, 1).data;
+        return row.filter((value, index) => index % 4 === 3 && value > 200).length;
     }"""
-    with open_page(browser, server.url) as page:
+    with serve("light_session:load_long") as server, open_page(browser, server.url) as page:
         assert page.evaluate(columns, "user-wave") == 0
         page.click("#talk")
         expect_live(page)
@@ -79,6 +75,17 @@ def test_both_waveforms_move(server, browser, open_page):
             while page.evaluate(columns, wave) <= 3:
                 assert time.monotonic() < give_up, f"{wave} stays flat"
                 page.wait_for_timeout(250)
+
+
+def test_leaving_the_page_frees_the_agent(server, browser, open_page):
+    with open_page(browser, server.url) as page:
+        page.click("#talk")
+        expect_live(page)
+        page.goto("about:blank")
+        left = time.monotonic()
+        while page.request.get(f"{server.url}/readyz").json()["calls"]:
+            assert time.monotonic() < left + 8, "freed only because no sound came any more"
+            page.wait_for_timeout(100)
 
 
 def test_a_second_person_is_told_that_the_agent_is_taken(server, browser, open_page):
