@@ -18,7 +18,6 @@ SYSTEM_PROMPT = "You are a friendly voice assistant. Answer in one short sentenc
 # A small model follows examples better than instructions: these make replies short, and more
 # often right. They open every conversation as if they had been said.
 EXAMPLES = (
-    ("Hello, how are you?", "I'm fine, thank you. How can I help you?"),
     ("What is the capital of Spain?", "The capital of Spain is Madrid."),
     ("How many legs does a dog have?", "A dog has four legs."),
     ("Who invented the telephone?", "Alexander Graham Bell invented the telephone."),
