@@ -87,7 +87,7 @@ class Supervisor:
         retry_s = FIRST_RETRY_S
         await self._set(WorkerState.STARTING, "")
         while True:
-            reason = "the worker ended"
+            reason = ""
             try:
                 link = await self._spawn()
                 await link.wait_ready()
@@ -100,7 +100,8 @@ class Supervisor:
             finally:
                 code = await self._end_worker()
             self.restarts += 1
-            log.warning("worker ended (exit code %s): %s", code, reason)
+            reason = reason or _ending(code)
+            log.warning("%s", reason)
             await self._set(WorkerState.RESTARTING, reason)
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, LONGEST_RETRY_S)
@@ -145,3 +146,9 @@ class Supervisor:
             self._changed.notify_all()
         for listener in self._listeners:
             listener(state, detail)
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"the worker was killed by signal {-code}"
+    return f"the worker ended with exit code {code}"

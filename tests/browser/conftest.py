@@ -29,7 +29,7 @@ class Server:
 
 
 @contextmanager
-def serving(factory: str) -> Iterator[Server]:
+def serving(factory: str, ready: bool = True) -> Iterator[Server]:
     """A server whose worker loads ``factory`` (module:callable), once that is ready."""
     path = [str(LIGHT_SESSIONS), os.getcwd()]
     with subprocess.Popen(
@@ -40,9 +40,8 @@ def serving(factory: str) -> Iterator[Server]:
     ) as process:
         try:
             url = re.search(r"http://\S+", process.stdout.readline())[0]
-            for line in process.stdout:
-                if line.startswith("Ready"):
-                    break
+            while ready and not process.stdout.readline().startswith("Ready"):
+                assert process.poll() is None, "the server ended before it was ready"
             yield Server(process, url)
         finally:
             if process.poll() is None:
@@ -59,13 +58,14 @@ def serve() -> Callable[..., object]:
     return serving
 
 
-@pytest.fixture(scope="session")
+# Per module and not per session: while it runs, no other test can call asyncio.run.
+@pytest.fixture(scope="module")
 def playwright_driver() -> Iterator[Playwright]:
     with sync_playwright() as driver:
         yield driver
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def launch(playwright_driver: Playwright) -> Callable[..., Browser]:
     """Start the system's Chromium. Playwright's own headless shell has no microphone at all."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chrome")

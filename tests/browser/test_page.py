@@ -130,6 +130,16 @@ def test_a_crash_of_the_worker_is_shown_and_overcome(serve, browser, open_page):
         expect_live(page)
 
 
+def test_why_the_agent_does_not_start_is_on_the_page(serve, browser, open_page):
+    with (
+        serve("light_session:load_nothing", ready=False) as server,
+        open_page(browser, server.url) as page,
+    ):
+        expect(page.get_by_role("alert")).to_contain_text(
+            "the weights are missing: run duplex-agent doctor", timeout=PATIENCE_MS
+        )
+
+
 def test_a_server_that_stops_is_told_at_once_and_one_that_is_gone_when_asked(
     serve, browser, open_page
 ):

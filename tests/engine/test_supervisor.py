@@ -96,7 +96,7 @@ def test_a_session_that_raises_ends_alone():
 def test_a_killed_worker_fails_its_tick_and_a_new_one_serves():
     async def scenario(supervisor):
         states = []
-        supervisor.on_change(lambda state, detail: states.append(state))
+        supervisor.on_change(lambda *change: states.append(change))
         await supervisor.link.open("a")
         with pytest.raises(WorkerDied):
             await supervisor.link.tick("a", SILENCE + 1)
@@ -105,7 +105,10 @@ def test_a_killed_worker_fails_its_tick_and_a_new_one_serves():
             await supervisor.link.open("b")
         await supervisor.wait_for(WorkerState.READY)
         await supervisor.link.open("b")
-        assert states == [WorkerState.RESTARTING, WorkerState.READY]
+        assert states == [
+            (WorkerState.RESTARTING, "the worker was killed by signal 9"),
+            (WorkerState.READY, ""),
+        ]
 
     running("load_fragile", scenario)
 

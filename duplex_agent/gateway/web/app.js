@@ -62,12 +62,18 @@ function hideProblem(kind) {
 async function askServer() {
   clearTimeout(poll);
   let state = "gone";
+  let detail = "";
   try {
-    state = (await (await fetch("readyz")).json()).status;
+    ({ status: state, detail } = await (await fetch("readyz")).json());
   } catch { /* no server, or something else on its port */ }
   showServer(state);
-  if (state === "ready") hideProblem("starting");
-  else poll = setTimeout(askServer, POLL_MS);
+  if (state === "ready") {
+    hideProblem("starting");
+    hideProblem("broken");
+    return;
+  }
+  if (detail && !call) showProblem(new Problem("broken", `The server says: ${detail}. It tries again.`));
+  poll = setTimeout(askServer, POLL_MS);
 }
 
 async function start() {

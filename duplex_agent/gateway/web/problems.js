@@ -10,6 +10,7 @@ const TEXTS = {
   gone: ["The server does not answer.", "Check that it is running (make serve), then start again."],
   full: ["The agent is in another conversation.", "It speaks with one person at a time. Try again in a moment."],
   starting: ["The agent is not ready yet.", "It is still loading. Try again in a few seconds."],
+  broken: ["The agent does not start.", ""],
   restarting: ["The agent crashed and is being restarted.", "Stay on this page: the conversation starts afresh as soon as it is back."],
   refused: ["The server refused the call.", ""],
   offline: ["This computer has no network interface.", "Browsers carry calls over one even to the same machine. Switch Wi-Fi on; it need not lead anywhere."],
