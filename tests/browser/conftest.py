@@ -40,8 +40,9 @@ def serving(factory: str, ready: bool = True) -> Iterator[Server]:
     ) as process:
         try:
             url = re.search(r"http://\S+", process.stdout.readline())[0]
-            while ready and not process.stdout.readline().startswith("Ready"):
-                assert process.poll() is None, "the server ended before it was ready"
+            while ready and not (line := process.stdout.readline()).startswith("Ready"):
+                assert line, "the server ended before it was ready"
+                assert not line.startswith("The worker ended"), line
             yield Server(process, url)
         finally:
             if process.poll() is None:
