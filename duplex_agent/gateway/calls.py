@@ -15,6 +15,7 @@ log = logging.getLogger(__name__)
 
 RETRY_FULL_S: Final = 5
 RETRY_STARTING_S: Final = 2
+CLOSE_TIMEOUT_S: Final = 8.0
 
 
 class Calls:
@@ -60,13 +61,16 @@ class Calls:
         await asyncio.wait([task])
 
     async def close(self) -> None:
-        """End every call."""
+        """End every call; one that does not end in time must not hold the server up."""
         self._closing = True
         running = list(self._running.values())
         for call, _ in running:
             call.end("shutdown")
         if running:
-            await asyncio.wait([task for _, task in running])
+            _, stuck = await asyncio.wait([task for _, task in running], timeout=CLOSE_TIMEOUT_S)
+            for task in stuck:
+                log.error("call %s did not end", task.get_name())
+                task.cancel()
 
     async def _take_slot(self, id: str) -> None:
         try:
