@@ -8,7 +8,7 @@ work with one mask and gives the same numbers.
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import torch
 import torch.nn.functional as F
@@ -97,6 +97,8 @@ class EarLayer(nn.Module):
 class EarEncoder(nn.Module):
     """Sound -> features at 50 Hz and character log-probabilities."""
 
+    positions: Tensor
+
     def __init__(self, config: EarConfig | None = None) -> None:
         super().__init__()
         self.config = config or EarConfig()
@@ -113,6 +115,9 @@ class EarEncoder(nn.Module):
         """Ticks of sound after tick t that its features wait for."""
         return self.config.depth
 
+    def _stack(self) -> list[EarLayer]:
+        return cast(list[EarLayer], list(self.layers))
+
     def _convolve(self, mel: Tensor, conv_tail: Tensor) -> tuple[Tensor, Tensor]:
         """Frames with two earlier ones [B, 2 + 8 n, 80] -> features [B, 4 n, width], new tail."""
         first = F.gelu(self.conv1(mel.transpose(1, 2)))
@@ -126,7 +131,8 @@ class EarEncoder(nn.Module):
 
     def logits(self, features: Tensor) -> Tensor:
         """Character log-probabilities of ``features`` [..., width] -> [..., characters]."""
-        return self.characters(features).float().log_softmax(-1)
+        logits: Tensor = self.characters(features)
+        return logits.float().log_softmax(-1)
 
     def forward(self, pcm: Tensor, offset: Tensor | None = None) -> Tensor:
         """Features of whole recordings: ``pcm`` [B, n * 1280] -> [B, 4 n, width].
@@ -143,7 +149,7 @@ class EarEncoder(nn.Module):
         ticks = torch.arange(x.shape[1], device=x.device) // FEATURES_PER_TICK
         distance = ticks[None, :] - ticks[:, None]
         mask = (distance <= 1) & (distance >= -self.config.context_ticks)
-        for layer in self.layers:
+        for layer in self._stack():
             q, k, v = layer.project(x)
             x = layer.mix(x, q, k, v, mask)
         return self.norm(x[:, : samples // USER_TICK_SAMPLES * FEATURES_PER_TICK])
@@ -180,7 +186,7 @@ class EarEncoder(nn.Module):
         rows = torch.arange(len(pcm), device=pcm.device)[:, None]
         inside = torch.arange(FEATURES_PER_TICK, device=pcm.device)
         slot_tick = torch.arange(ring, device=pcm.device).repeat_interleave(FEATURES_PER_TICK)
-        for depth, layer in enumerate(self.layers):
+        for depth, layer in enumerate(self._stack()):
             q, k, v = layer.project(torch.cat([state.waiting[depth], x], dim=1))
             # The newest keys belong to tick - depth; before tick 0 there is nothing to write.
             tick = state.tick - depth

@@ -4,12 +4,10 @@ What is heard has no capitals; names and "I" get theirs back so that the thinker
 the one piece it knows instead of two odd ones.
 """
 
-import re
 from collections.abc import Collection
 from typing import Final, Protocol
 
 _ALWAYS_CAPITAL: Final = frozenset({"i", "i'm", "i'll", "i've", "i'd"})
-_LETTER = re.compile(r" ?[A-Za-z']")
 
 
 class PieceTokenizer(Protocol):
@@ -39,8 +37,3 @@ class WordPieces:
         if word not in self._known:
             self._known[word] = tuple(self._tokenizer.encode(" " + self.written(word)))
         return self._known[word]
-
-
-def letter_pieces(pieces: list[str]) -> list[int]:
-    """Ids of single letters and the apostrophe, with and without a space before them."""
-    return [i for i, piece in enumerate(pieces) if _LETTER.fullmatch(piece)]

@@ -31,7 +31,7 @@ def _room(rng: np.random.Generator) -> Sound:
     steps = np.arange(int(seconds * USER_RATE_HZ))
     tail = rng.standard_normal(len(steps)) * np.exp(-6.9 * steps / len(steps))
     tail[: int(0.002 * USER_RATE_HZ)] = 0.0
-    tail *= rng.uniform(0.1, 0.7) / np.sqrt(np.sum(tail**2))
+    tail *= rng.uniform(0.1, 0.6) / np.sqrt(np.sum(tail**2))
     tail[0] = 1.0
     return tail.astype(np.float32)
 
@@ -57,15 +57,15 @@ def record(speech: Sound, babble: Sound, rng: np.random.Generator) -> Sound:
     samples = len(speech)
     size = samples + USER_RATE_HZ // 2
     spectrum = np.fft.rfft(speech, size) * _filter_gains(size // 2 + 1, rng)
-    if rng.random() < 0.4:
+    if rng.random() < 0.3:
         spectrum *= np.fft.rfft(_room(rng), size)
     heard = np.fft.irfft(spectrum, size)[:samples]
     loud = heard[np.abs(heard) > 0.1 * max(float(np.abs(heard).max()), _QUIET_RMS)]
     level = float(np.sqrt(np.mean(loud**2))) if len(loud) else _QUIET_RMS
-    if rng.random() < 0.7:
+    if rng.random() < 0.5:
         noise = coloured_noise(samples, rng.choice([0.0, 1.0, 1.5, 2.0]), rng)
-        heard = heard + noise * max(level, 0.02) * 10 ** (-rng.uniform(8, 35) / 20)
-    if rng.random() < 0.2:
+        heard = heard + noise * max(level, 0.02) * 10 ** (-rng.uniform(10, 35) / 20)
+    if rng.random() < 0.1:
         power = max(float(babble.std()), _QUIET_RMS)
         heard = heard + babble / power * max(level, 0.02) * 10 ** (-rng.uniform(12, 30) / 20)
     peak = max(float(np.abs(heard).max()), _QUIET_RMS)

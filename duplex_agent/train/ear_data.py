@@ -72,8 +72,8 @@ class RowMaker:
     def _draw(self, rng: np.random.Generator) -> tuple[str, NDArray[np.float32]]:
         engine = self.engines[int(rng.choice(len(self.engines), p=self.shares))]
         said = self.by_engine[engine][int(rng.integers(len(self.by_engine[engine])))]
-        pcm = said.pcm.astype(np.float32) / 32768
-        return said.words, change_speed(pcm, float(rng.uniform(0.87, 1.18)))
+        pcm = np.divide(said.pcm, 32768, dtype=np.float32)
+        return said.words, change_speed(pcm, float(rng.uniform(0.9, 1.14)))
 
     def _babble(self, rng: np.random.Generator) -> NDArray[np.float32]:
         mixed = np.zeros(self.samples, np.float32)

@@ -1,181 +1,166 @@
-"""Recipe ``ear``: after the encoder stage, the adapter learns to turn spelling into tokens.
+"""Recipe ``ear``: Whisper's encoder learns to hear tick by tick and to spell; words are counted.
 
-It trains on text alone first (spelled as a character head would, mistakes included), then on what
-the trained encoder makes of real sound, with the times from a forced alignment.
+The encoder learns from synthetic users with CTC over characters. What the word search knows of
+English is counted from the training text and from the thinker's own vocabulary when the weights
+are exported.
 """
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model import checkpoint
-from duplex_agent.model.adapter import Adapter, AdapterConfig
-from duplex_agent.model.ear import CHARACTERS, FEATURES_PER_TICK, EarEncoder
+from duplex_agent.model.ear import BLANK, EarConfig, EarEncoder
 from duplex_agent.model.ear_stream import save_ear
 from duplex_agent.model.language_model import find_language_model
+from duplex_agent.model.lexicon import Lexicon
 from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.thinker import DEFAULT_MODEL
-from duplex_agent.model.word_pieces import WordPieces, letter_pieces
-from duplex_agent.train.align import align
-from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus
-from duplex_agent.train.heard_text import NOTHING, SpelledRows, find_names, piece_targets
-from duplex_agent.train.loop import LoopConfig, Recipe, train
-from duplex_agent.train.recipes import ear_encoder
-from duplex_agent.train.user_text import heard_form, user_sentences
+from duplex_agent.model.whisper_weights import encoder_state
+from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
+from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.user_speech import Engine
+from duplex_agent.train.user_text import find_names, heard_form, user_sentences
 
+SPEECH_FOLDER = "user-speech"
+CORPUS_SEED = 11
 _TEXT_SEED = 5
+_RARE_WORD = re.compile(r" [a-z]{4,}")
+SHARES = {"kokoro": 0.25, "piper": 0.3, "flite": 0.3, "espeak": 0.15}
 
 
 @dataclass(frozen=True)
-class AdapterPlan:
-    """What the adapter learns from; ``text_steps`` come before the steps on sound."""
+class EarPlan:
+    """What is heard and read, and how big the encoder is."""
 
-    adapter: AdapterConfig
-    encoder: ear_encoder.EncoderPlan
+    ear: EarConfig
+    counts: dict[Engine, int]
+    rows: int
+    row_ticks: int
+    from_whisper: bool
     sentences: int
-    text_steps: int
-    text_rows: int
-
-
-FULL = AdapterPlan(AdapterConfig(), ear_encoder.FULL, 150_000, text_steps=700, text_rows=48)
-SMOKE = AdapterPlan(
-    AdapterConfig(width=64, heads=2, depth=2, window_ticks=16, feature_width=64),
-    ear_encoder.SMOKE,
-    sentences=60,
-    text_steps=30,
-    text_rows=8,
-)
+    head_steps: int
+    """Steps in which the fresh character head learns alone: it would ruin Whisper's weights."""
 
 
 @dataclass(frozen=True)
-class TextBatch:
-    """``spelled`` [B, frames, characters] and ``targets`` [B, N] indices into the vocabulary."""
-
-    spelled: Tensor
-    targets: Tensor
-
-
-@dataclass(frozen=True)
-class SoundBatch:
-    """``pcm`` [B, n], ``offset`` [B], and the words said in each row in order."""
+class EarBatch:
+    """``pcm`` [B, n], positions of the first features [B], character ids of every row."""
 
     pcm: Tensor
     offset: Tensor
-    words: list[list[str]]
+    targets: list[list[int]]
+    head_only: bool
+
+
+FULL = EarPlan(
+    EarConfig(),
+    {"kokoro": 1400, "piper": 1400, "flite": 4200, "espeak": 2200},
+    rows=8,
+    row_ticks=75,
+    from_whisper=True,
+    sentences=150_000,
+    head_steps=300,
+)
+SMOKE = EarPlan(
+    EarConfig(width=64, heads=2, depth=2, context_ticks=10, positions=1500),
+    {"flite": 12, "espeak": 12},
+    rows=4,
+    row_ticks=60,
+    from_whisper=False,
+    sentences=200,
+    head_steps=5,
+)
 
 
 class EarRecipe(Recipe):
-    """The adapter's loss is the surprise per piece: when it comes, and which one it is."""
+    """CTC over characters at 50 Hz, every weight trainable, Whisper's with a smaller rate."""
 
     name = "ear"
 
-    def __init__(self, plan: AdapterPlan, encoder_config: LoopConfig) -> None:
+    def __init__(self, plan: EarPlan) -> None:
         self.plan = plan
-        self.encoder_config = encoder_config
+        self.rows: RowMaker | None = None
 
     def prepare(self, work: Path) -> None:
-        self._train_encoder(work)
-        text = prepared_text(find_language_model(DEFAULT_MODEL))
-        sentences = user_sentences(self.plan.sentences, _TEXT_SEED)
-        self.spell = WordPieces(text.tokenizer, find_names(sentences))
-        heard = [h for s in sentences if (h := heard_form(s))]
-        corpus = load_corpus(work / ear_encoder.SPEECH_FOLDER)
-        words = {w for line in (*heard, *(said.words for said in corpus)) for w in line.split()}
-        used = {piece for word in words for piece in self.spell.of(word)}
-        self.vocabulary = sorted(used | set(letter_pieces(text.tokenizer.pieces)))
-        self.index = {piece: i for i, piece in enumerate(self.vocabulary)}
-        table = np.ascontiguousarray(text.embedding[self.vocabulary])
-        self.table = torch.cat([torch.from_numpy(table), torch.zeros(1, table.shape[1])])
-        self.text_rows = SpelledRows(heard, self.spell, self.plan.encoder.row_ticks)
-        samples = self.plan.encoder.row_ticks * USER_TICK_SAMPLES
-        self.sound_rows = RowMaker(corpus, samples, ear_encoder.SHARES)
-
-    def _train_encoder(self, work: Path) -> None:
-        stage = ear_encoder.EncoderRecipe(self.plan.encoder)
-        file = work / ear_encoder.ENCODER_FILE
-        if not file.exists():
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            train(stage, self.encoder_config, work, device, out=work)
-        self.encoder = EarEncoder(self.plan.encoder.ear)
-        tensors, _ = checkpoint.load(file)
-        checkpoint.load_module(self.encoder, tensors)
-        self.encoder.eval().requires_grad_(False)
+        folder = work / SPEECH_FOLDER
+        make_corpus(folder, self.plan.counts, CORPUS_SEED)
+        samples = self.plan.row_ticks * USER_TICK_SAMPLES
+        self.rows = RowMaker(load_corpus(folder), samples, SHARES)
 
     def model(self) -> nn.Module:
-        return Adapter(self.plan.adapter)
+        encoder = EarEncoder(self.plan.ear)
+        if self.plan.from_whisper:
+            state = encoder_state(assets.path("whisper-tiny.en"))
+            encoder.load_state_dict(state, strict=False)
+        # Start by predicting blanks: CTC gets there first anyway, and slowly.
+        nn.init.normal_(encoder.characters.weight, std=0.01)
+        nn.init.zeros_(encoder.characters.bias)
+        return encoder
 
-    def _indexed(self, targets: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.array([[self.index.get(int(t), NOTHING) for t in row] for row in targets])
+    def parameter_groups(self, model: nn.Module, lr: float) -> list[dict[str, Any]]:
+        head = [p for n, p in model.named_parameters() if n.startswith("characters")]
+        body = [p for n, p in model.named_parameters() if not n.startswith("characters")]
+        return [{"params": body, "lr": lr}, {"params": head, "lr": 16 * lr}]
 
-    def batch(self, step: int, rng: np.random.Generator) -> TextBatch | SoundBatch:
-        if step < self.plan.text_steps:
-            rows = [self.text_rows.row(rng) for _ in range(self.plan.text_rows)]
-            spelled = torch.from_numpy(np.stack([row for row, _ in rows]))
-            targets = self._indexed(np.stack([target for _, target in rows]))
-            return TextBatch(spelled, torch.from_numpy(targets))
-        drawn = [self.sound_rows.row(rng) for _ in range(self.plan.encoder.rows)]
-        offset = torch.from_numpy(rng.integers(0, self.plan.encoder.ear.positions, len(drawn)))
+    def batch(self, step: int, rng: np.random.Generator) -> EarBatch:
+        assert self.rows is not None
+        drawn = [self.rows.row(rng) for _ in range(self.plan.rows)]
         pcm = torch.from_numpy(np.stack([sound for sound, _ in drawn]))
-        return SoundBatch(pcm, offset, [" ".join(said).split() for _, said in drawn])
-
-    def _listen(self, batch: SoundBatch, device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
-        """Character probabilities, features and targets of rows of sound."""
-        self.encoder.to(device)
-        with torch.no_grad():
-            features = self.encoder(batch.pcm.to(device), batch.offset.to(device))
-            spelled = self.encoder.logits(features)
-        ids = [character_ids(" ".join(words)) if words else [] for words in batch.words]
-        times = align(spelled.cpu().numpy(), ids)
-        space = CHARACTERS.index(" ")
-        ticks = batch.pcm.shape[1] // USER_TICK_SAMPLES
-        targets = []
-        for row_ids, row_times, words in zip(ids, times, batch.words, strict=True):
-            ends = [t for i, t in zip(row_ids, row_times, strict=False) if i == space]
-            targets.append(piece_targets(list(zip(words, ends, strict=False)), self.spell, ticks))
-        return spelled.exp(), features, torch.from_numpy(self._indexed(np.stack(targets)))
+        offset = torch.from_numpy(rng.integers(0, self.plan.ear.positions, len(drawn)))
+        targets = [[i for words in said for i in character_ids(words)] for _, said in drawn]
+        return EarBatch(pcm, offset, targets, step < self.plan.head_steps)
 
     def loss(
         self, model: nn.Module, batch: Any, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        device = next(model.parameters()).device
-        features = None
-        if isinstance(batch, TextBatch):
-            spelled, targets = batch.spelled, batch.targets
-        else:
-            spelled, features, targets = self._listen(batch, device)
-            features = features.unflatten(1, (-1, FEATURES_PER_TICK)).flatten(2)
-        spelled = spelled.unflatten(1, (-1, FEATURES_PER_TICK)).flatten(2).to(device)
-        self.table, targets = self.table.to(device), targets.to(device)
-        before = F.pad(targets[:, :-1], (1, 0), value=NOTHING)
-        # Now and then the fed-back piece is lost, so that one slip does not lead to the next.
-        lost = torch.rand(before.shape, generator=rng, device=device) < 0.05
-        gate, query = model(spelled, features, self.table[before.masked_fill(lost, NOTHING)])
-        spoken = targets != NOTHING
-        count = max(1, int(spoken.sum()))
-        when = F.binary_cross_entropy_with_logits(gate.float(), spoken.float(), reduction="sum")
-        scores = query[spoken] @ self.table[:-1].T
-        what = F.cross_entropy(scores.float(), targets[spoken], reduction="sum")
-        right = int((scores.argmax(-1) == targets[spoken]).sum())
-        figures = {"when": float(when.detach()) / count, "right": right / count}
-        return (when + what) / count, figures
+        assert isinstance(model, EarEncoder)
+        device = model.positions.device
+        with torch.set_grad_enabled(not batch.head_only):
+            features = model(batch.pcm.to(device), batch.offset.to(device))
+        return ctc(model.logits(features), batch.targets), {}
 
     def export(self, model: nn.Module, out: Path) -> None:
-        assert isinstance(model, Adapter)
-        vocabulary = torch.tensor(self.vocabulary)
-        save_ear(out / f"{self.name}.safetensors", self.encoder, model, vocabulary)
+        assert isinstance(model, EarEncoder)
+        sentences = user_sentences(self.plan.sentences, _TEXT_SEED)
+        lexicon = build_lexicon(sentences, text_pieces())
+        save_ear(out / f"{self.name}.safetensors", model, lexicon, find_names(sentences))
+
+
+def text_pieces() -> list[str]:
+    """The texts of the thinker's vocabulary."""
+    return prepared_text(find_language_model(DEFAULT_MODEL)).tokenizer.pieces
+
+
+def build_lexicon(sentences: list[str], pieces: list[str]) -> Lexicon:
+    """Words of ``sentences``, and rare ones that the thinker knows as one piece."""
+    heard = (heard_form(sentence) for sentence in sentences)
+    rare = [p[1:] for p in pieces if _RARE_WORD.fullmatch(p)]
+    return Lexicon.from_sentences(heard, rare, at_least=2)
+
+
+def ctc(spelled: Tensor, targets: list[list[int]]) -> Tensor:
+    """CTC loss per character of log-probabilities [B, T, characters] against character ids."""
+    lengths = torch.tensor([len(t) for t in targets])
+    flat = torch.tensor([i for t in targets for i in t], dtype=torch.long)
+    frames = torch.full((len(targets),), spelled.shape[1], dtype=torch.long)
+    losses = F.ctc_loss(
+        spelled.transpose(0, 1), flat, frames, lengths, BLANK, "sum", zero_infinity=True
+    )
+    return losses / max(1, int(lengths.sum()))
 
 
 def build(smoke: bool) -> tuple[EarRecipe, LoopConfig]:
-    """The recipe and how its adapter stage is optimised; the encoder stage runs first."""
-    _, encoder_config = ear_encoder.build(smoke)
+    """The recipe and how it is optimised."""
     if smoke:
-        config = LoopConfig(steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5)
-        return EarRecipe(SMOKE, replace(encoder_config, checkpoint_every_s=10.0)), config
-    return EarRecipe(FULL, encoder_config), LoopConfig(steps=1100, lr=1e-3, warmup=100, ema=0.995)
+        return EarRecipe(SMOKE), LoopConfig(
+            steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5
+        )
+    return EarRecipe(FULL), LoopConfig(steps=1800, lr=1.2e-4, warmup=100, ema=0.99)
