@@ -7,7 +7,7 @@ of VALL-E R, arXiv 2406.07855, with known timings). Its output conditions the fl
 Letters: B batch, T ticks, D width, H heads.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
@@ -33,7 +33,7 @@ class MouthConfig:
     window: int = 48
     phone_width: int = 48
     thinker_width: int = 576
-    flow: FlowConfig = FlowConfig()
+    flow: FlowConfig = field(default_factory=FlowConfig)
 
 
 @dataclass
