@@ -164,8 +164,7 @@ class DuplexSession:
 
     def _drop_turn(self, decision: Decision) -> None:
         self._emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
-        if self._memory.user_text:
-            self._memory.forget_user()
+        self._memory.forget_user()
         self._turn = None
 
     def _end_turn(self, decision: Decision) -> None:
@@ -246,8 +245,7 @@ class DuplexSession:
         if not text.strip():
             self._turn = None
             self._voice_over = NOTHING_UNDERSTOOD
-            if text:
-                self._memory.forget_user()
+            self._memory.forget_user()
             return
         self._reply_id += 1
         self._unsent = ""
