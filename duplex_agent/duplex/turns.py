@@ -28,7 +28,7 @@ class TurnLog:
     def __init__(self) -> None:
         self.rows: list[TurnRow] = []
         self.compute_ms: list[float] = []
-        self.speaking_ms: list[float] = []  # compute of the ticks in which the agent spoke
+        self.speaking_ms: list[float] = []  # compute of the ticks in which the agent had the floor
         self._speaking = False
 
     def add(self, events: Iterable[Event]) -> None:
@@ -56,16 +56,17 @@ class TurnLog:
         if type_ == "user.turn_ended":
             self.rows.append(TurnRow(data["text"], data["end_ms"]))
         elif type_ == "reply.started":
-            self._speaking = True
             self.rows[-1].reply_ms = at_ms
             self.rows[-1].response_ms = data["response_ms"]
             self.rows[-1].status = "speaking"
         elif type_ == "reply.text.delta":
             self.rows[-1].agent += data["text"]
         elif type_ == "reply.done":
-            self._speaking = False
             self.rows[-1].heard = data["heard_text"]
             self.rows[-1].status = data["status"]
+        elif type_ == "floor.changed":
+            # from the first thought on: reading the turn's end is a reply's heaviest tick
+            self._speaking = data["floor"] == "replying"
         elif type_ == "tick.compute":
             self.compute_ms.append(data["compute_ms"])
             if self._speaking:

@@ -91,12 +91,17 @@ def test_an_unwritable_output_is_told_before_the_model_loads(
 
 def test_turns_are_folded_into_rows() -> None:
     log = TurnLog()
+    log.add([Event("tick.compute", 800, {"compute_ms": 10.0})])
+    floor = {"floor": "replying", "previous": "listening", "reason": "silence"}
+    log.add([Event("floor.changed", 900, floor)])
     log.add([Event("user.turn_ended", 900, {"text": "hi", "end_ms": 300, "reason": "silence"})])
     log.add([Event("reply.started", 1_000, {"reply_id": 1, "response_ms": 700})])
     log.add([Event("tick.compute", 1_000, {"compute_ms": 30.0})])
     log.add([Event("reply.text.delta", 1_000, {"reply_id": 1, "text": "Hello there."})])
     done = {"reply_id": 1, "status": "interrupted", "heard_text": "Hello"}
-    log.add([Event("reply.done", 1_500, done), Event("tick.compute", 1_500, {"compute_ms": 9.0})])
+    back = {"floor": "listening", "previous": "replying", "reason": "said everything"}
+    log.add([Event("reply.done", 1_500, done), Event("floor.changed", 1_500, back)])
+    log.add([Event("tick.compute", 1_500, {"compute_ms": 9.0})])
     assert log.to_json() == [
         {
             "user": "hi",
@@ -108,5 +113,5 @@ def test_turns_are_folded_into_rows() -> None:
             "status": "interrupted",
         }
     ]
-    assert log.compute_ms == [30.0, 9.0]
+    assert log.compute_ms == [10.0, 30.0, 9.0]
     assert log.speaking_ms == [30.0]
