@@ -1,12 +1,13 @@
 #!/bin/bash
 # Builds docker/Dockerfile without a Docker engine, on Debian or Ubuntu, as root in a container or
 # on a machine: debootstrap makes the base image, buildah the rest, in a chroot. Then the server is
-# started from the image and asked for its health and its page.
+# started from the image and asked whether the model is loaded, and for its page.
 #
 #   WORK=DIR           where layers and the base system go (default: a temporary folder, removed)
 #   PIP_CONF=FILE      pip configuration lent to the build, if the package index needs one
 #   VOLUMES="A B"      folders of this machine to see during the build, at the same place, read-only
 #   KEEP=1             keep WORK
+#   STORAGE_DRIVER=vfs where overlay mounts are not possible (larger and slower)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,7 @@ done
 
 work=${WORK:-$(mktemp -d)}
 port=8799
-export STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot
+export BUILDAH_ISOLATION=chroot
 mkdir -p "$work"
 store=(--root "$work/storage" --runroot "$work/run")
 
@@ -48,9 +49,10 @@ echo "starting it"
 container=$(buildah "${store[@]}" from --pull-never duplex-agent)
 buildah "${store[@]}" run "$container" -- duplex-agent serve --host 127.0.0.1 --port $port &
 server=$!
-for _ in $(seq 120); do
-  if curl -fsS "http://127.0.0.1:$port/healthz" 2>/dev/null; then
+for _ in $(seq 180); do
+  if curl -fsS "http://127.0.0.1:$port/readyz" 2>/dev/null; then
     echo
+    curl -fsS "http://127.0.0.1:$port/healthz" >/dev/null
     curl -fsS "http://127.0.0.1:$port/" | grep -qi '<title>'
     echo "the page is served as user $(buildah "${store[@]}" run "$container" -- id -un)"
     exit 0
@@ -58,5 +60,5 @@ for _ in $(seq 120); do
   kill -0 "$server" 2>/dev/null || { echo "the server ended" >&2; exit 1; }
   sleep 1
 done
-echo "no answer from /healthz within two minutes" >&2
+echo "not ready within three minutes" >&2
 exit 1
