@@ -53,7 +53,7 @@ def _word_states(
 
 def _computed(speech: Path, thinker: Thinker) -> Iterator[tuple[str, NDArray[np.float16]]]:
     written = {speakable(s): s for s in training_sentences(seed=0)}
-    prefix = thinker.embed(thinker.tokenizer.encode(_REPLY_PREFIX))
+    prefix = thinker.embed(thinker.tokenizer.encode_markup(_REPLY_PREFIX))
     for utterance in track(list(read_corpus(speech)), "thinker states"):
         sentence, ticks = written.get(utterance.text), word_ticks(utterance)
         if sentence is None or ticks is None or len(sentence.split()) != ticks.max() + 1:
