@@ -29,8 +29,8 @@ class SearchConfig:
     ``sentence_ticks`` a sentence.
     """
 
-    lm_weight: float = 0.8
-    word_bonus: float = 3.0
+    lm_weight: float = 1.0
+    word_bonus: float = 2.0
     beam: int = 24
     letter_floor: float = -7.0
     firm_ticks: int = 2

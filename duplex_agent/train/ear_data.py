@@ -73,7 +73,7 @@ class RowMaker:
         engine = self.engines[int(rng.choice(len(self.engines), p=self.shares))]
         said = self.by_engine[engine][int(rng.integers(len(self.by_engine[engine])))]
         pcm = np.divide(said.pcm, 32768, dtype=np.float32)
-        return said.words, change_speed(pcm, float(rng.uniform(0.9, 1.14)))
+        return said.words, change_speed(pcm, float(rng.uniform(0.88, 1.22)))
 
     def _babble(self, rng: np.random.Generator) -> NDArray[np.float32]:
         mixed = np.zeros(self.samples, np.float32)

@@ -62,7 +62,7 @@ class EarBatch:
 
 FULL = EarPlan(
     EarConfig(),
-    {"kokoro": 1400, "piper": 1400, "flite": 4200, "espeak": 2200},
+    {"kokoro": 600, "piper": 4900, "flite": 4200, "espeak": 2200},
     rows=8,
     row_ticks=75,
     from_whisper=True,
@@ -163,4 +163,4 @@ def build(smoke: bool) -> tuple[EarRecipe, LoopConfig]:
         return EarRecipe(SMOKE), LoopConfig(
             steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5
         )
-    return EarRecipe(FULL), LoopConfig(steps=1800, lr=1.2e-4, warmup=100, ema=0.99)
+    return EarRecipe(FULL), LoopConfig(steps=3000, lr=2e-4, warmup=100, ema=0.99)
