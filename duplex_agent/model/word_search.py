@@ -187,7 +187,10 @@ class WordSearch:
             standing.append((word, state.standing[place][1] + 1 if same else 0))
         state.standing = standing
         found = []
-        while state.standing and state.standing[0][1] >= self.config.firm_ticks:
+        # After a pause nothing can change any more, and somebody may be waiting for an answer.
+        paused = state.quiet_ticks >= self.config.pause_ticks
+        age = 0 if paused else self.config.firm_ticks
+        while state.standing and state.standing[0][1] >= age:
             found.append(self._give_out(state, state.standing.pop(0)[0]))
         return found
 

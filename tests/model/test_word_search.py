@@ -87,8 +87,7 @@ def test_a_pause_ends_a_word_without_its_space(search):
     said = run(search, spell("the cat"))
     assert words(said) == "the cat"
     last_letter_tick = 6 * 3 // FEATURES_PER_TICK
-    config = search.config
-    assert said[-1][0] <= last_letter_tick + 1 + config.pause_ticks + config.firm_ticks
+    assert said[-1][0] <= last_letter_tick + search.config.pause_ticks
 
 
 def test_silence_and_letters_that_are_no_word_say_nothing(search):
