@@ -26,9 +26,16 @@ def _whisper() -> "WhisperModel":
 
 
 def transcribe(pcm: NDArray[np.float32]) -> str:
-    """Words heard in ``pcm`` float32 [n] at 16 kHz, greedy, without context of earlier text."""
+    """Words heard in ``pcm`` float32 [n] at 16 kHz, greedy, without context of earlier text.
+
+    Whisper's own fallback stays on (a text that repeats itself is decoded again at a higher
+    temperature, here seeded): one endless loop would otherwise count for a hundred sentences.
+    """
+    import ctranslate2
+
+    ctranslate2.set_random_seed(0)
     segments, _ = _whisper().transcribe(
-        pcm, language="en", beam_size=1, temperature=0.0, condition_on_previous_text=False
+        pcm, language="en", beam_size=1, best_of=1, condition_on_previous_text=False
     )
     return " ".join(segment.text.strip() for segment in segments)
 
