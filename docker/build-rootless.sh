@@ -47,7 +47,7 @@ buildah "${store[@]}" build "${options[@]}" -f docker/Dockerfile -t duplex-agent
 
 echo "starting it"
 container=$(buildah "${store[@]}" from --pull-never duplex-agent)
-buildah "${store[@]}" run "$container" -- duplex-agent serve --host 127.0.0.1 --port $port &
+buildah "${store[@]}" run "$container" -- duplex-agent serve --host 127.0.0.1 --port $port >"$work/server.log" 2>&1 &
 server=$!
 for _ in $(seq 180); do
   if curl -fsS "http://127.0.0.1:$port/readyz" 2>/dev/null; then
@@ -57,8 +57,9 @@ for _ in $(seq 180); do
     echo "the page is served as user $(buildah "${store[@]}" run "$container" -- id -un)"
     exit 0
   fi
-  kill -0 "$server" 2>/dev/null || { echo "the server ended" >&2; exit 1; }
+  kill -0 "$server" 2>/dev/null || { cat "$work/server.log" >&2; exit 1; }
   sleep 1
 done
+cat "$work/server.log" >&2
 echo "not ready within three minutes" >&2
 exit 1
