@@ -70,9 +70,9 @@ ifeq ($(GPU),yes)
 	$(INSTALL) "torch==$(TORCH)"
 else ifeq ($(shell uname -s),Linux)
 	$(INSTALL) $(addprefix --extra-index-url ,$(TORCH_INDEX)) "torch==$(TORCH)+cpu" || { \
-	  echo "No CPU build of torch $(TORCH) was found. PyTorch keeps an index of them: choose CPU on" >&2; \
-	  echo "its page \"Get Started\" and run this again with TORCH_INDEX=<the index address there>." >&2; \
-	  exit 1; }
+	  echo "No CPU build of torch $(TORCH) was found: taking the ordinary one, some gigabytes larger." >&2; \
+	  echo "To avoid that: make TORCH_INDEX=<the CPU index that PyTorch's page \"Get Started\" names>." >&2; \
+	  $(INSTALL) "torch==$(TORCH)"; }
 else
 	$(INSTALL) "torch==$(TORCH)"
 endif
