@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import TICK_MS
-from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN
+from duplex_agent.model.mouth import SLOTS_PER_TICK
 from duplex_agent.model.phones import PHONE_ID, PHONES
 
 SLOT_S = TICK_MS / 1000 / SLOTS_PER_TICK
@@ -29,10 +29,3 @@ def phone_shares(
         shares[:, phones[index]] += np.maximum(overlap, 0.0) / SLOT_S
     shares[:, _REST] += np.maximum(1.0 - shares.sum(axis=1), 0.0)
     return shares
-
-
-def tick_slots(
-    phones: NDArray[np.int64], ends_s: NDArray[np.float64], tick: int
-) -> NDArray[np.float32]:
-    """What the mouth sees at ``tick``: [12, phones], this tick and the two after it."""
-    return phone_shares(phones, ends_s, tick * SLOTS_PER_TICK, SLOTS_PER_TICK * TICKS_SEEN)

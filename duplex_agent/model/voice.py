@@ -99,10 +99,6 @@ class SpeechStream:
         """Fade out within 10 ms in the next tick, then be done."""
         self._stopping = True
 
-    def clear_of_text(self) -> bool:
-        """Whether everything written so far has been voiced."""
-        return self._script.position_s >= self._script.known_s
-
     def tick(self) -> SpokenTick:
         """The next 80 ms. Silence before the first word is ready and after the end."""
         script = self._script
