@@ -62,8 +62,8 @@ HELD_OUT: Final = (
     Speaker("espeak", "en-us+m7", 1.0, 45),
     Speaker("espeak", "en-gb+f4", 0.95, 55),
 )
-"""Voices that only the evaluation uses. Kokoro's tebukuro, flite's rms and the espeak-ng variants m7
-and f4 are in no training speaker; the second voice is half tebukuro, half a style that is.
+"""Voices that only the evaluation uses. Kokoro's tebukuro, flite's rms and espeak-ng's m7 and f4
+are in no training speaker; the second voice is half tebukuro, half a style that is.
 """
 
 
