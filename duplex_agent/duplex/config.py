@@ -22,7 +22,7 @@ class SessionConfig:
 
     # hearing
     preroll_ticks: int = 2  # soft onsets: hear from this long before the detected start
-    settle_quiet_ticks: int = 2  # after speech, wait for this many tokens without a word
+    settle_quiet_ticks: int = 3  # after speech, wait for this many tokens without a word
     settle_max_ticks: int = 10  # but for no more tokens than this behind the end of speech
 
     # thinking

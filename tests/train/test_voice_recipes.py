@@ -19,20 +19,25 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(("name", "fraction"), [("codec", 0.6), ("phones", 0.6), ("mouth", 0.8)])
-def test_a_smoke_recipe_learns_resumes_and_exports(runs: Path, name: str, fraction: float) -> None:
+@pytest.mark.parametrize(
+    ("name", "figure", "fraction"),
+    # The codec's total grows when its judge joins in; what must fall is the distance.
+    [("codec", "spectral", 0.6), ("phones", "loss", 0.6), ("mouth", "loss", 0.8)],
+)
+def test_a_smoke_recipe_learns_resumes_and_exports(
+    runs: Path, name: str, figure: str, fraction: float
+) -> None:
     recipe, config = build(name, smoke=True)
     work = runs / name
     train(recipe, config, work, out=work, stop_after=config.steps // 2)
     assert not list(work.glob(f"{name}.safetensors"))
     again, _ = build(name, smoke=True)
-    last = train(again, config, work, out=work)
+    train(again, config, work, out=work)
     rows = list(csv.DictReader((work / f"{name}.csv").open()))
-    first = float(rows[0]["loss"])
     assert [int(r["step"]) for r in rows] == list(
         range(config.log_every, config.steps + 1, config.log_every)
     )
-    assert last < fraction * first
+    assert float(rows[-1][figure]) < fraction * float(rows[0][figure])
     tensors, metadata = checkpoint.load(work / f"{name}.safetensors")
     assert metadata["recipe"] == name
     assert tensors

@@ -1,5 +1,6 @@
 """Recipe ``codec``: fit the latent transform, then learn to turn its tokens back into sound."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,7 +90,8 @@ class CodecRecipe(Recipe):
         with torch.autocast(batch.device.type, enabled=False):
             spectral = self.spectral(made, real)
         if self.step < self.adversarial_from:
-            return spectral, {"spectral": float(spectral.detach())}
+            figures = {"spectral": float(spectral.detach())}
+            return spectral, figures | {"adversarial": math.nan, "judge": math.nan}
         # Judging half a second of each segment halves the cost of the dearest term.
         span = _JUDGED_TOKENS * AGENT_TICK_SAMPLES
         start = int(torch.randint(made.shape[1] - span, (), generator=rng))
@@ -99,8 +101,8 @@ class CodecRecipe(Recipe):
         judge.requires_grad_(True)
         caught = judge.discriminator_loss(made.detach(), real)
         total = spectral + 0.3 * adversarial + 1.0 * features + caught
-        figures = {"spectral": spectral, "adversarial": adversarial, "judge": caught}
-        return total, {k: float(v.detach()) for k, v in figures.items()}
+        parts = {"spectral": spectral, "adversarial": adversarial, "judge": caught}
+        return total, {k: float(v.detach()) for k, v in parts.items()}
 
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, CodecModel)
@@ -113,6 +115,6 @@ def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     loop = LoopConfig(steps=1800, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
     if smoke:
         small = CodecConfig(width=64, token_blocks=1, frame_blocks=2)
-        loop = replace(loop, steps=60, warmup=5, log_every=5, ema=0.9, precision="fp32")
-        return CodecRecipe(True, small, batch=4, adversarial_from=50), loop
+        loop = replace(loop, steps=120, lr=3e-3, warmup=5, log_every=5, ema=0.9, precision="fp32")
+        return CodecRecipe(True, small, batch=4, adversarial_from=100), loop
     return CodecRecipe(False, CodecConfig(), batch=12, adversarial_from=500), loop
