@@ -3,7 +3,6 @@
 from typing import Final
 
 TICK_MS: Final = 80
-TICK_HZ: Final = 12.5
 USER_RATE_HZ: Final = 16_000
 AGENT_RATE_HZ: Final = 24_000
 USER_TICK_SAMPLES: Final = USER_RATE_HZ * TICK_MS // 1000

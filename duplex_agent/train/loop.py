@@ -4,7 +4,6 @@ A batch and its noise are a pure function of (seed, step), so a run that was int
 resumed walks through the same numbers as one that was not.
 """
 
-import json
 import math
 import time
 from abc import ABC, abstractmethod
@@ -21,7 +20,8 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
-from safetensors.torch import load_file, save_file
+from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from duplex_agent.errors import TrainingError
@@ -128,11 +128,9 @@ class _Run:
         if not self.checkpoint.exists():
             self.log.unlink(missing_ok=True)
             return
-        from safetensors import safe_open
-
         with safe_open(self.checkpoint, framework="pt") as file:
             self.step = int(file.metadata()["step"])
-        tensors = load_file(self.checkpoint)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         try:
             self.model.load_state_dict(
                 {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
@@ -233,5 +231,4 @@ def train(
         plot_loss(run.log)
     if out is not None and run.step >= config.steps:
         recipe.export(run.averaged(), out)
-    (work / f"{recipe.name}.json").write_text(json.dumps({"step": run.step, "loss": mean_loss}))
     return mean_loss
