@@ -151,7 +151,7 @@ class Scenario(_Strict):
 
 
 def read_scenarios(path: Path) -> list[Scenario]:
-    """Scenarios of a YAML file: a list, or one mapping. Raises ScenarioError, which names the field."""
+    """Scenarios of a YAML file, a list or one mapping. Raises ScenarioError with the field."""
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
