@@ -1,0 +1,46 @@
+"""What a metric becomes in a report: one number with its definition, its count and its doubt."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+ALL: Final = ""  # a figure over every family, subtype or voice
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One number of a report.
+
+    ``name`` is its key, the same in every run; ``definition`` says in one sentence what was
+    counted and how. ``family``, ``subtype`` and ``voice`` say over which conversations, ``ALL``
+    over all. ``value`` None prints N/A, and ``note`` says why: the ability is not there, nothing
+    such happened, or too little did. ``low`` and ``high`` bound the 95 % bootstrap interval, None
+    where there is none. ``n`` counts what was averaged. ``unit``: "ms", "share", "per min", "".
+    """
+
+    name: str
+    definition: str
+    family: str = ALL
+    subtype: str = ALL
+    voice: str = ALL
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    n: int = 0
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """Every figure of a run. ``samples``: figure name -> single values, for histograms (ms)."""
+
+    figures: list[Figure]
+    samples: dict[str, list[float]] = field(default_factory=dict)
+
+    def get(self, name: str, family: str = ALL, subtype: str = ALL, voice: str = ALL) -> Figure:
+        """The figure of that name over those conversations. Raises KeyError."""
+        for figure in self.figures:
+            place = (figure.family, figure.subtype, figure.voice)
+            if figure.name == name and place == (family, subtype, voice):
+                return figure
+        raise KeyError(f"{name} over {family or 'all'}/{subtype or 'all'}/{voice or 'all'}")
