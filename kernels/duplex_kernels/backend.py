@@ -46,7 +46,6 @@ def resolve(requested: str | None, device: torch.device, supported: Collection[B
     Raises BackendUnavailable if `requested` (or, where the operation has it, the preferred one) is
     unknown, unsupported by the operation, not installed, or cannot run on the device.
     """
-    backend: Backend
     if requested is not None:
         backend = _known(requested, f"backend {requested!r}")
         if backend not in supported:
@@ -55,10 +54,7 @@ def resolve(requested: str | None, device: torch.device, supported: Collection[B
             )
     else:
         wish = preferred()
-        if wish is not None and wish in supported:
-            backend = wish
-        else:
-            backend = _suitable(device, supported)
+        backend = wish if wish and wish in supported else _suitable(device, supported)
     _CHECKS.get(backend, lambda _: None)(device)
     return backend
 
