@@ -1,11 +1,14 @@
 """The agents under test, as one interface: 80 ms of the user in, 80 ms of the agent out."""
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
+
+if TYPE_CHECKING:
+    from duplex_evals.user_channel import UserChannel
 
 
 class Agent(Protocol):
@@ -24,4 +27,13 @@ class Agent(Protocol):
 
     def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
         """``user_pcm`` float32 [1280] at 16 kHz -> float32 [1920] at 24 kHz and events."""
+        ...
+
+
+@runtime_checkable
+class FollowsTruth(Protocol):
+    """An agent made for testing the metrics: it is told what the user's channel holds."""
+
+    def follow(self, channel: "UserChannel") -> None:
+        """Called after ``reset`` with the conversation's user."""
         ...

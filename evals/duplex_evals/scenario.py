@@ -43,8 +43,8 @@ class _Strict(BaseModel):
 class Clip(_Strict):
     """One sound. Exactly one source: ``text`` spoken by ``voice``, or ``file``.
 
-    ``voice`` names a held-out synthetic voice. ``file`` is ``pool:name`` (``asterisk:``,
-    ``librivox:``, ``ambience:``), a path, or ``noise:white``. ``start_s``/``end_s`` cut the
+    ``voice`` names a held-out synthetic voice. ``file`` is ``pool:name`` (``pools.py``), a
+    path, or ``noise:name`` (``noises.py``, ``end_s`` long). ``start_s``/``end_s`` cut the
     source before it is trimmed to its energy. ``text`` beside ``file`` is what is said in it.
     """
 
@@ -79,8 +79,9 @@ class Anchor(_Strict):
 
     ``start`` is the conversation's beginning; ``item_end`` the end of the item named ``item``;
     ``agent_onset`` and ``agent_end`` are the agent's next audible onset or end after that item's
-    end, as a live listener hears them. When the agent does not do so within ``timeout_ms``, the
-    item is not placed and the case says so.
+    end, as a live listener hears them; an agent that speaks across that end counts as an onset
+    there. When the agent does not do so within ``timeout_ms``, the item is not placed and the
+    case says so.
     """
 
     to: Literal["start", "item_end", "agent_onset", "agent_end"] = "start"
@@ -120,6 +121,7 @@ class Conditions(_Strict):
     reverb_s: float = Field(default=0.0, ge=0, le=2.0)  # RT60 of the simulated room
     telephone: bool = False
     loss: float = Field(default=0.0, ge=0, lt=1)  # share of 20 ms packets lost
+    concealment: Literal["repeat", "zero"] = "repeat"  # what fills a lost packet
     speed: float = Field(default=1.0, ge=0.5, le=2.0)
     echo: Echo | None = None
 

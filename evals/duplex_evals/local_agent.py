@@ -1,0 +1,41 @@
+"""The project's own agent behind the interface of the agents under test."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.duplex.events import Tick
+from duplex_agent.duplex.session import DuplexSession, SessionConfig
+
+
+class LocalAgent:
+    """``DuplexSession`` with the shipped weights, one session for each conversation.
+
+    ``model`` is what ``duplex_agent.model.flow_omni.load`` gives; by default it is loaded.
+    """
+
+    name = "local"
+    abilities = frozenset({"memory", "instructions"})
+
+    def __init__(self, model: Any = None, config: SessionConfig | None = None) -> None:
+        if model is None:
+            from duplex_agent.model import flow_omni
+
+            model = flow_omni.load()
+        self._model = model
+        self._config = config or SessionConfig()
+        self._session: DuplexSession | None = None
+
+    def reset(self, seed: int, instructions: str = "") -> None:
+        """Begin a new conversation; ``instructions`` stand in for the system prompt."""
+        config = self._config
+        if instructions:
+            config = replace(config, system_prompt=instructions)
+        self._session = DuplexSession(self._model, config, seed)
+
+    def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
+        """One tick of the session."""
+        assert self._session is not None, "reset begins a conversation"
+        return self._session.tick(user_pcm)
