@@ -2,5 +2,5 @@
 
 Each operation is a module with `reference` (plain PyTorch) and a dispatcher of the module's name;
 its kernels stand beside it in `<name>_triton`, so that neither Triton nor a GPU is needed to import
-an operation. Nothing is imported here: compiling a kernel must not cost the import of torch.
+an operation. Nothing is imported here.
 """

@@ -17,7 +17,7 @@ from duplex_kernels import checks
 from duplex_kernels.backend import same_device
 from duplex_kernels.errors import DtypeError, PageTableError, ShapeError
 
-HEAD_DIMS = (16, 32, 64, 128, 256)
+HEAD_DIMS = (32, 64, 128)
 MAX_QUERY = 16
 MAX_SINKS = 16
 

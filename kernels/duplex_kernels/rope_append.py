@@ -74,7 +74,7 @@ def reference(qkv: Tensor, cache: PagedCache, rows: QueryRows, rope: RopeTable) 
     wide = heads.float()
     turned = rotate(wide[:, : n_q + n_kv], rope.cos[position][:, None], rope.sin[position][:, None])
     active = rows.slots >= 0
-    queries = turned[:, :n_q].to(qkv.dtype) * active[:, None, None]
+    queries = turned[:, :n_q].to(qkv.dtype).masked_fill(~active[:, None, None], 0)
     slot, position = rows.slots[active].long(), position[active]
     page = cache.page_table[slot, position // cache.page_size].long()
     cell = position % cache.page_size

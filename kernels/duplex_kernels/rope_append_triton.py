@@ -3,18 +3,13 @@
 # Kernel arguments are pointers and numbers of a language of its own, which has no Python types.
 # mypy: disable-error-code="no-untyped-def"
 
-from typing import TYPE_CHECKING
-
 import triton
 import triton.language as tl
+from torch import Tensor
 
 from duplex_kernels.configuration import Configuration
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from duplex_kernels.paged_cache import PagedCache, QueryRows
-    from duplex_kernels.rope_append import RopeTable
+from duplex_kernels.paged_cache import PagedCache, QueryRows
+from duplex_kernels.rope_append import RopeTable
 
 # A program takes this many heads: one head alone has too few elements for 16-byte loads.
 _HEADS = 16
@@ -100,7 +95,7 @@ def _rope_append_kernel(
         tl.store(sink_at + HALF, high.to(sinks.dtype.element_ty), mask=first)
 
 
-def launch(qkv: "Tensor", cache: "PagedCache", rows: "QueryRows", rope: "RopeTable") -> "Tensor":
+def launch(qkv: Tensor, cache: PagedCache, rows: QueryRows, rope: RopeTable) -> Tensor:
     """`rope_append` with arguments already checked."""
     tokens, width = qkv.shape
     heads = width // cache.head_dim

@@ -1,0 +1,100 @@
+"""Variants of the `paged_attention` kernels that must compile well."""
+
+from duplex_kernels.configuration import Configuration
+from duplex_kernels.paged_attention_triton import (
+    PADDED_SINKS,
+    SPLITS_AT_ONCE,
+    combine_kernel,
+    split_kernel,
+    tile_shape,
+)
+
+
+def configurations() -> list[Configuration]:
+    """Groups 1, 3, 7 and 8, 1 to 16 tokens, with and without a window, each kind of cache."""
+    return [
+        _split("bf16", 9, 3, 64, rows=16),
+        _split("bf16", 9, 3, 64, rows=16, window=1024, sinks=4),
+        _split("bf16", 9, 3, 64, rows=64, window=1024, sinks=4),
+        _split("bf16", 14, 2, 64, rows=16),
+        _split("bf16", 14, 2, 64, rows=32, window=1024),
+        _split("bf16", 14, 2, 64, rows=64),
+        _split("fp16", 8, 8, 64, rows=16),
+        _split("bf16", 16, 2, 128, rows=16),
+        _split("bf16", 16, 2, 128, rows=64, window=1024, sinks=4),
+        _split("fp16", 24, 8, 128, rows=32),
+        _split("bf16", 9, 3, 64, rows=16, int8=True),
+        _split("bf16", 14, 2, 64, rows=64, window=1024, sinks=4, int8=True),
+        _split("fp16", 16, 2, 128, rows=16, window=1024, sinks=4, int8=True),
+        _combine("bf16", 9, 64),
+        _combine("fp16", 16, 128),
+    ]
+
+
+def _split(
+    dtype: str,
+    q_heads: int,
+    kv_heads: int,
+    head_dim: int,
+    rows: int,
+    window: int = 0,
+    sinks: int = 0,
+    int8: bool = False,
+) -> Configuration:
+    types = dict.fromkeys(("page_table", "lengths", "starts"), "*i32")
+    types |= dict.fromkeys(("partial", "peaks", "sums"), "*fp32")
+    types |= {"queries": f"*{dtype}", "pages": "*i8" if int8 else f"*{dtype}"}
+    types |= {"scale": "fp32", "table_stride": "i32"}
+    types |= {"scales": "*fp16"} if int8 else {}
+    types |= {"sinks": f"*{dtype}", "cos": "*fp32", "sin": "*fp32"} if sinks else {}
+    absent = {name: None for name in ("scales", "sinks", "cos", "sin") if name not in types}
+    block, warps, stages = tile_shape(rows, head_dim)
+    kind = f"{'int8' if int8 else dtype} cache" + (f", window {window}" if window else "")
+    return Configuration(
+        name=f"paged_attention {dtype} {q_heads}:{kv_heads} dim {head_dim} rows {rows}, {kind}"
+        + (f" + {sinks} sinks" if sinks else ""),
+        kernel=split_kernel,
+        types=types,
+        constants=absent
+        | {
+            "Q_HEADS": q_heads,
+            "KV_HEADS": kv_heads,
+            "HEAD_DIM": head_dim,
+            "PAGE": 16,
+            "SPLIT": 256,
+            "SPLITS": 16,
+            "ROWS": rows,
+            "BLOCK": block,
+            "WINDOW": window,
+            "SINKS": sinks,
+            "SINK_BLOCK": PADDED_SINKS,
+            "INT8": int8,
+        },
+        aligned=tuple(name for name in types if name not in ("scale", "table_stride")),
+        warps=warps,
+        stages=stages,
+        needs_mma=True,
+    )
+
+
+def _combine(dtype: str, q_heads: int, head_dim: int) -> Configuration:
+    types = dict.fromkeys(("lengths", "starts", "slots"), "*i32")
+    types |= dict.fromkeys(("partial", "peaks", "sums"), "*fp32")
+    types |= {"attended": f"*{dtype}"}
+    return Configuration(
+        name=f"paged_attention combine {dtype} dim {head_dim}",
+        kernel=combine_kernel,
+        types=types,
+        constants={
+            "Q_HEADS": q_heads,
+            "HEAD_DIM": head_dim,
+            "SPLIT": 256,
+            "SPLITS": 16,
+            "WINDOW": 0,
+            "SINKS": 0,
+            "AT_ONCE": SPLITS_AT_ONCE,
+        },
+        aligned=tuple(types),
+        warps=1,
+        max_registers=168,
+    )
