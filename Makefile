@@ -83,5 +83,5 @@ $(VENV)/.setup: $(VENV)/.torch pyproject.toml $(wildcard constraints.txt)
 	@touch $@
 
 $(VENV)/.setup-test: $(VENV)/.setup
-	$(INSTALL) $(CONSTRAINTS) -e ".[dev,evals,train]"
+	$(INSTALL) $(CONSTRAINTS) -e ".[baselines,dev,evals,train]"
 	@touch $@

@@ -254,6 +254,24 @@ _TABLE: Final = (
             ),
         ),
     ),
+    Asset(
+        "smart-turn",
+        "smart-turn/smart-turn-v3.2-cpu.onnx",
+        8679182,
+        "2bb026316b14a660486a75b1733cd3fbab8c2fd0314dc9af7be49f8cca967e4f",
+        "BSD-2-Clause",
+        "evals",
+        "end-of-turn detector of the cascade that the agent is compared with",
+        (
+            Wheel(
+                "pipecat-ai==1.14.0",
+                "0352f504b44e78bdf524e45af4bc759601c835b9b7dc195efe5e03384b974a44",
+                12109725,
+                "pipecat/audio/turn/smart_turn/data/smart-turn-v3.2-cpu.onnx",
+            ),
+        ),
+        HubFile("pipecat-ai/smart-turn-v3", "smart-turn-v3.2-cpu.onnx"),
+    ),
 )
 
 ASSETS: Final[dict[str, Asset]] = {asset.name: asset for asset in _TABLE}
