@@ -27,13 +27,9 @@ def sdpa(
     """`paged_attention` by `scaled_dot_product_attention` with a mask."""
     n_sinks = cache.n_sinks if window else 0
     position = _positions(cache, rows)
-    key = torch.arange(cache.capacity, device=queries.device)
-    visible = key <= position[:, :, None]
-    if window:
-        visible &= (key > position[:, :, None] - window) & (key >= n_sinks)
-    read = visible.any(dim=1)
+    visible = _visible(cache, position, window, n_sinks)
     q = _pad_left(queries, cache, rows)
-    k, v = _gather(cache, read, queries.dtype)
+    k, v = _gather(cache, visible.any(dim=1), queries.dtype)
     if n_sinks and rope is not None and cache.sinks is not None:
         # Sinks stand at another place for each row, which one set of keys cannot say. To turn the
         # row's query back says the same; the two queries lie side by side, each key has zeros
@@ -75,10 +71,8 @@ def flash_attn(
         k, v = (cache.pages[:, i].transpose(1, 2) for i in (0, 1))
     else:
         table = None
-        key = torch.arange(cache.capacity, device=queries.device)
-        k, v = (
-            t.transpose(1, 2) for t in _gather(cache, key < cache.lengths[:, None], queries.dtype)
-        )
+        read = _visible(cache, _positions(cache, rows), window, 0).any(dim=1)
+        k, v = (t.transpose(1, 2) for t in _gather(cache, read, queries.dtype))
     attended: Tensor = flash.flash_attn_with_kvcache(
         _pad_left(queries, cache, rows),
         k,
@@ -93,9 +87,18 @@ def flash_attn(
 
 
 def _positions(cache: PagedCache, rows: QueryRows) -> Tensor:
-    """Positions [slots, max_query] of queries padded on the left; negative where none is."""
+    """Positions [slots, max_query] of queries padded on the left; -1 where none is."""
     back = torch.arange(rows.max_query, 0, -1, device=cache.lengths.device)
-    return cache.lengths[:, None] - back
+    return torch.where(back <= rows.starts.diff()[:, None], cache.lengths[:, None] - back, -1)
+
+
+def _visible(cache: PagedCache, position: Tensor, window: int, n_sinks: int) -> Tensor:
+    """Which keys a query sees in pages: [slots, max_query, capacity]."""
+    key = torch.arange(cache.capacity, device=position.device)
+    visible = key <= position[:, :, None]
+    if window:
+        visible &= (key > position[:, :, None] - window) & (key >= n_sinks)
+    return visible
 
 
 def _places(cache: PagedCache, rows: QueryRows) -> Tensor:
