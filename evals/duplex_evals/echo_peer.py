@@ -16,7 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from fractions import Fraction
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import av
 import numpy as np
@@ -43,6 +43,7 @@ from duplex_evals.errors import TargetError
 from duplex_evals.network.doors import ProjectDoor
 from duplex_evals.network.packet_playout import RTP_HZ
 from duplex_evals.network.user_side import PlayedSound
+from duplex_evals.openai_realtime import call_socket
 from duplex_evals.scenario import Scenario
 from duplex_evals.webrtc_caller import call
 
@@ -196,12 +197,16 @@ def running_echo_peer(delay_ms: float = 0.0) -> Iterator[str]:
         process.stdout.close()
 
 
-def calibrate() -> Calibration:
-    """Delay of a WebRTC call mouth to ear on this machine, as it is loaded now; takes 8 s."""
+def calibrate(transport: Literal["webrtc", "websocket"] = "webrtc") -> Calibration:
+    """Delay of a call mouth to ear on this machine, as it is loaded now; takes 8 s."""
     user = PlayedSound(probe())
     scenario = Scenario(id="calibration", family="custom")
     with running_echo_peer() as url:
-        record, _ = uvloop.run(call(ProjectDoor(url), user, scenario, 0))
+        if transport == "webrtc":
+            record, _ = uvloop.run(call(ProjectDoor(url), user, scenario, 0))
+        else:
+            socket_url = url.replace("http://", "ws://")
+            record, _ = uvloop.run(call_socket(socket_url, user, scenario, 0))
     return measure(record.agent)
 
 

@@ -9,11 +9,9 @@ import asyncio
 import json
 import random
 import time
-from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Final, Self
 from urllib.parse import urlsplit
 
-import numpy as np
 import uvloop
 from aiortc import (
     RTCConfiguration,
@@ -22,72 +20,58 @@ from aiortc import (
     RTCRtpSender,
     RTCSessionDescription,
 )
-from numpy.typing import NDArray
 
-from duplex_agent.clock import TICK_MS, USER_RATE_HZ
 from duplex_agent.errors import AudioError
 from duplex_agent.gateway.aiortc_seams import advertise_loopback, tap
 from duplex_agent.gateway.opus import OpusDecoder
 from duplex_evals.calibration import NO_CALIBRATION, Calibration
 from duplex_evals.errors import TargetError
 from duplex_evals.network.doors import Door, Opened, ProjectDoor, hang_up
+from duplex_evals.network.heard import Heard, record_of
 from duplex_evals.network.microphone import Microphone
-from duplex_evals.network.packet_playout import DELAY, RTP_HZ, PacketCounters, PacketPlayout
-from duplex_evals.network.protocols import on_caller_clock
+from duplex_evals.network.paced_user import PacedUser
+from duplex_evals.network.packet_playout import DELAY, RTP_HZ, PacketPlayout
 from duplex_evals.network.timeline import Timeline
 from duplex_evals.network.user_side import UserSide
 from duplex_evals.record import Record
 from duplex_evals.scenario import Scenario
 from duplex_evals.user_channel import UserChannel
 
-Sound = NDArray[np.float32]
 CHANNEL: Final = "oai-events"
 CONNECT_S: Final = 20.0
 LINGER_S: Final = 0.4  # the last sound is on its way for about 150 ms
 LOOK_EVERY_S: Final = 0.25
 
 
-@dataclass
-class Heard:
-    """What one call gave. ``gaps``: holes in audible sound, ``gap_ms`` their whole length."""
-
-    user: Sound
-    timeline: Timeline
-    events: list[dict[str, Any]]
-    packets: PacketCounters
-    gaps: int
-    gap_ms: float
-    microphone_late: int
-    microphone_sent: int
-    wall_s: float
-
-
-@dataclass
-class _Stream:
+class _Ear:
     """The agent's packets as they come: decoded, placed, counted."""
 
-    timeline: Timeline = field(default_factory=lambda: Timeline(RTP_HZ))
-    playout: PacketPlayout = field(default_factory=PacketPlayout)
-    gaps: int = 0
-    gap_samples: int = 0
-    last_s: float = 0.0
-    decoder: OpusDecoder = field(default_factory=OpusDecoder)
+    def __init__(self) -> None:
+        self.heard = Heard(Timeline(RTP_HZ))
+        self.last_s = 0.0
+        self._playout = PacketPlayout()
+        self._decoder = OpusDecoder()
 
     def take(self, timestamp: int, payload: bytes, zero_s: float | None) -> None:
+        """One RTP payload; ``zero_s`` is time zero, None before it."""
         now_s = self.last_s = time.monotonic()
-        at = self.playout.place(timestamp, round(now_s * RTP_HZ))
+        at = self._playout.place(timestamp, round(now_s * RTP_HZ))
         try:
-            pcm = self.decoder.decode(payload)
+            pcm = self._decoder.decode(payload)
         except AudioError:
             return
-        if zero_s is None or at is None:
+        if zero_s is None:
+            return
+        self.heard.packets += 1
+        if at is None:
+            self.heard.late += 1
             return
         at -= round(zero_s * RTP_HZ)
-        hole = at - self.timeline.end
-        if hole > 0 and self.timeline.audible_before(self.timeline.end):
-            self.gaps += 1
-            self.gap_samples += hole
-        self.timeline.write(at, pcm)
+        timeline = self.heard.timeline
+        if at > timeline.end and timeline.audible_before(timeline.end):
+            self.heard.gaps += 1
+            self.heard.gap_ms += (at - timeline.end) * 1000 / RTP_HZ
+        timeline.write(at, pcm)
 
 
 class Caller:
@@ -98,15 +82,14 @@ class Caller:
         self._instructions = instructions
         self._dialect = door.dialect()
         self._opened = Opened("")
-        self._events: list[dict[str, Any]] = []
         self._ready = asyncio.Event()
         self._failure = ""
-        self._stream = _Stream()
-        self._microphone = Microphone()
+        self._ear = _Ear()
+        self._user = PacedUser()
         if _is_loopback(door.url):
             advertise_loopback()
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
-        transceiver = self._connection.addTransceiver(self._microphone, direction="sendrecv")
+        transceiver = self._connection.addTransceiver(Microphone(self._user), direction="sendrecv")
         capabilities = RTCRtpReceiver.getCapabilities("audio")
         codecs = capabilities.codecs if capabilities else []
         transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "audio/opus"])
@@ -128,36 +111,15 @@ class Caller:
         await self._end()
 
     async def converse(self, user: UserSide, loss: float = 0.0, seed: int = 0) -> Heard:
-        """Let ``user`` talk until it is done; ``loss`` of its packets never leave."""
+        """Let ``user`` talk until it is done; ``loss`` of its packets never arrive."""
         if loss:
             _lose_packets(self._sender, loss, seed)
-        started_s = time.monotonic()
-        said: list[Sound] = []
-        counters = PacketCounters()
-        self._stream.playout.counters = counters
-
-        def next_tick() -> Sound | None:
-            if user.done:
-                return None
-            at_ms = len(said) * TICK_MS
-            said.append(user.step(self._stream.timeline.heard(at_ms, at_ms + TICK_MS)))
-            return said[-1]
-
-        self._microphone.begin(next_tick)
-        await self._watch(self._microphone.over)
+        heard = self._ear.heard
+        self._user.begin(heard.speaker(user))
+        await self._watch(self._user.over)
         await self._watch(asyncio.Event(), LINGER_S)
-        stream = self._stream
-        return Heard(
-            np.concatenate(said) if said else np.zeros(0, np.float32),
-            stream.timeline,
-            self._events,
-            counters,
-            stream.gaps,
-            stream.gap_samples * 1000 / RTP_HZ,
-            self._microphone.late_packets,
-            self._microphone.sent,
-            time.monotonic() - started_s,
-        )
+        heard.close(self._user)
+        return heard
 
     async def _connect(self) -> None:
         await self._connection.setLocalDescription(await self._connection.createOffer())
@@ -168,7 +130,7 @@ class Caller:
             await self._connection.setRemoteDescription(answer)
         except Exception as error:  # whatever aiortc raises here comes from the answer
             raise TargetError(f"{self._door.url}: the answer cannot be used: {error}") from error
-        self._stream.last_s = time.monotonic() + CONNECT_S
+        self._ear.last_s = time.monotonic() + CONNECT_S
         if not await self._watch(self._ready, CONNECT_S):
             raise TargetError(f"{self._door.url}: no conversation within {CONNECT_S:.0f} s")
 
@@ -179,7 +141,7 @@ class Caller:
             now_s = time.monotonic()
             if self._failure:
                 raise TargetError(f"{self._door.url}: {self._failure}")
-            if now_s - self._stream.last_s > self._door.silence_limit_s:
+            if now_s - self._ear.last_s > self._door.silence_limit_s:
                 limit = self._door.silence_limit_s
                 raise TargetError(f"{self._door.url}: no packet for {limit:.0f} s")
             if give_up_s is not None and now_s >= give_up_s:
@@ -197,10 +159,10 @@ class Caller:
         await self._connection.close()
 
     def _on_packet(self, timestamp: int, payload: bytes) -> None:
-        self._stream.take(timestamp, payload, self._microphone.zero_s)
+        self._ear.take(timestamp, payload, self._user.zero_s)
 
     def _on_message(self, text: str) -> None:
-        zero_s = self._microphone.zero_s
+        zero_s = self._user.zero_s
         now_s = time.monotonic()
         try:
             event = json.loads(text)
@@ -209,7 +171,7 @@ class Caller:
             self._failure = f"an event is not what the protocol says: {error}"
             return
         if zero_s is not None:
-            self._events += reaction.events
+            self._ear.heard.events += reaction.events
         for message in reaction.send:
             self._channel.send(json.dumps(message))
         self._failure = self._failure or reaction.failure
@@ -231,22 +193,15 @@ async def call(
     """One whole call as a record, and what its packets did."""
     async with Caller(door, scenario.instructions) as caller:
         heard = await caller.converse(user, scenario.conditions.loss, seed)
-    offset_ms = calibration.delay_ms
-    length_ms = len(heard.user) * 1000 / USER_RATE_HZ
-    events = on_caller_clock(heard.events, max(0.0, offset_ms - DELAY * 1000 / RTP_HZ))
-    record = Record(
-        scenario=scenario,
-        agent_name=door.url,
-        seed=seed,
-        user=heard.user,
-        agent=heard.timeline.heard(offset_ms, offset_ms + length_ms),
-        placed=user.placed,
-        events=[e for e in events if e["type"] != "tick.compute"],
-        compute_ms=[float(e["compute_ms"]) for e in events if e["type"] == "tick.compute"],
+    record = record_of(
+        heard,
+        scenario,
+        seed,
+        agent_name=door.name,
         transport="webrtc",
-        offset_ms=offset_ms,
-        late_packets=heard.packets.late,
-        wall_s=heard.wall_s,
+        placed=user,
+        calibration=calibration,
+        playout_ms=DELAY * 1000 / RTP_HZ,
     )
     return record, heard
 

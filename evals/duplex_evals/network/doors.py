@@ -34,6 +34,7 @@ class Opened:
 class Door(Protocol):
     """Where a call is made. Its methods block; ``silence_limit_s``: no packets that long: dead."""
 
+    name: str
     url: str
     silence_limit_s: float
 
@@ -50,7 +51,7 @@ class ProjectDoor:
     silence_limit_s = 5.0  # it sends a packet every 20 ms, silence too
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.name = self.url = url.rstrip("/")
 
     def open(self, offer: str, instructions: str) -> Opened:
         """POST the offer as it is."""
@@ -73,6 +74,7 @@ class RealtimeDoor:
         self.model = parse_qs(parts.query).get("model", [DEFAULT_MODEL])[0]
         path = parts.path if parts.path.strip("/") else CALLS_PATH
         self.url = urlunsplit((parts.scheme, parts.netloc, path, "", ""))
+        self.name = f"openai+{self.url}?model={self.model}"
 
     def open(self, offer: str, instructions: str) -> Opened:
         """POST offer and session as the two parts of a form."""

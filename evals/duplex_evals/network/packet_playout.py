@@ -7,7 +7,6 @@ All numbers are samples of 48 kHz, on the caller's clock or on that of the RTP t
 """
 
 from collections import deque
-from dataclasses import dataclass
 from typing import Final
 
 RTP_HZ: Final = 48_000
@@ -19,20 +18,14 @@ SURPLUS: Final = RTP_HZ * 40 // 1000
 NEW_STREAM: Final = 5 * RTP_HZ
 
 
-@dataclass(slots=True)
-class PacketCounters:
-    """What has happened so far. ``rebased``: how often the sender's clock had to be followed."""
-
-    packets: int = 0
-    late: int = 0
-    rebased: int = 0
-
-
 class PacketPlayout:
-    """Places packets by their 32-bit RTP timestamps."""
+    """Places packets by their 32-bit RTP timestamps.
+
+    ``rebased`` counts how often the sender's clock had to be followed.
+    """
 
     def __init__(self) -> None:
-        self.counters = PacketCounters()
+        self.rebased = 0
         self._started = False
         self._newest = 0  # unwrapped timestamp
         self._base = 0  # caller's clock minus timestamp, for what is heard
@@ -42,7 +35,6 @@ class PacketPlayout:
 
     def place(self, timestamp: int, now: int) -> int | None:
         """Where a packet that comes ``now`` is heard, or None: it comes too late."""
-        self.counters.packets += 1
         at = self._unwrap(timestamp)
         if not self._started:
             self._started = True
@@ -53,7 +45,6 @@ class PacketPlayout:
             self._base = min(self._base, now - at + DELAY)
         slack = at + self._base - now
         if slack < 0:
-            self.counters.late += 1
             self._late_in_a_row += 1
             if self._late_in_a_row < LATE_IN_A_ROW:
                 return None
@@ -70,7 +61,7 @@ class PacketPlayout:
         self._slack.clear()
 
     def _rebase(self, at: int, now: int) -> None:
-        self.counters.rebased += 1
+        self.rebased += 1
         self._late_in_a_row = 0
         self._start(at, now)
 
@@ -81,7 +72,7 @@ class PacketPlayout:
         surplus = min(self._slack) - DELAY
         if surplus > SURPLUS:
             self._base -= surplus
-            self.counters.rebased += 1
+            self.rebased += 1
             self._slack.clear()
 
     def _unwrap(self, timestamp: int) -> int:
