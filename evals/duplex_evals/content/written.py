@@ -1,0 +1,141 @@
+"""The same mind asked in writing: the text side of the speech-text gap.
+
+Everything of a conversation stays as it is (the thinker, its prompt and examples, the sampler, the
+limits of a reply) but the ear and the voice: the ear passes on the tokens of the written words,
+one a tick, and the voice makes no sound worth hearing. What is left between this and a spoken
+conversation is what hearing costs.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
+from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.model.flow_omni import FlowOmni
+from duplex_evals.errors import TargetError
+
+_LEAD_TICKS: Final = 2
+_LONGEST_TICKS: Final = 250  # 20 s: no reply of the session's length limit takes longer
+_INAUDIBLE: Final = 1e-4  # a voice that gives plain zeros would count as one that never began
+
+
+@dataclass(frozen=True)
+class _Token:
+    embedding: NDArray[np.float32]
+    heard: bool
+    piece: str
+
+
+class _ReadingEar:
+    """Gives the tokens of ``script`` one a tick, then nothing."""
+
+    look_ahead_ticks = 0
+
+    def __init__(self, model: FlowOmni) -> None:
+        self._thinker = model.thinker
+        self._nothing = _Token(np.zeros(model.thinker.width, np.float32), False, "")
+        self.script: list[_Token] = []
+
+    def write(self, text: str) -> None:
+        tokenizer = self._thinker.tokenizer
+        ids = tokenizer.encode(text)
+        rows = self._thinker.embed(ids)
+        pieces = [tokenizer.decode([i]) for i in ids]
+        self.script = [_Token(r, True, p) for r, p in zip(rows, pieces, strict=True)]
+
+    def new_state(self) -> Any:
+        return None
+
+    def step(self, state: Any, pcm: NDArray[np.float32]) -> _Token:
+        return self.script.pop(0) if self.script else self._nothing
+
+
+class _OpenEyes:
+    """A voice detector that says whether anything is left to read."""
+
+    def __init__(self, ear: _ReadingEar) -> None:
+        self._ear = ear
+
+    def step(self, pcm: NDArray[np.float32]) -> float:
+        return 1.0 if self._ear.script else 0.0
+
+    def reset(self) -> None: ...
+
+    def clone(self) -> "_OpenEyes":
+        return _OpenEyes(self._ear)
+
+
+@dataclass(frozen=True)
+class _Shown:
+    pcm: NDArray[np.float32]
+    chars_spoken: int
+    done: bool
+
+
+class _Page:
+    """A speech stream that shows its text at once."""
+
+    def __init__(self) -> None:
+        self._characters = 0
+        self._finished = False
+
+    def write(self, text: str, hidden: NDArray[np.float32] | None = None) -> None:
+        self._characters += len(text)
+
+    def finish(self) -> None:
+        self._finished = True
+
+    def stop(self) -> None:
+        self._finished = True
+
+    def tick(self) -> _Shown:
+        level = _INAUDIBLE if self._characters else 0.0
+        pcm = np.full(AGENT_TICK_SAMPLES, level, np.float32)
+        return _Shown(pcm, self._characters, self._finished)
+
+
+class _Pen:
+    def start(self, seed: int = 0) -> _Page:
+        return _Page()
+
+
+def written_replies(
+    model: FlowOmni, turns: Sequence[str], seed: int = 0, config: SessionConfig | None = None
+) -> list[str]:
+    """What the agent answers when ``turns`` are written to it one after another.
+
+    One reply per turn, "" where it gives none. Raises TargetError when a reply does not end.
+    """
+    ear = _ReadingEar(model)
+    # A written turn has no pauses inside, and a single word is a turn.
+    config = config or SessionConfig()
+    floor = replace(config.floor, start_ms=80, min_turn_ms=80, end_silence_ms=80)
+    session = DuplexSession(
+        FlowOmni(ear, model.thinker, _Pen()),
+        replace(config, floor=floor, settle_quiet_ticks=1),
+        seed,
+        vad=_OpenEyes(ear),
+    )
+    return [_ask(session, ear, turn) for turn in turns]
+
+
+def _ask(session: DuplexSession, ear: _ReadingEar, turn: str) -> str:
+    silence = np.zeros(USER_TICK_SAMPLES, np.float32)
+    for _ in range(_LEAD_TICKS):
+        session.tick(silence)
+    ear.write(turn)
+    reply, replying = "", False
+    for _ in range(_LONGEST_TICKS):
+        for event in session.tick(silence).events:
+            if event.type == "reply.text.delta":
+                reply += event.data["text"]
+            elif event.type == "floor.changed":
+                if replying and event.data["floor"] == "listening":
+                    return reply.strip()
+                replying = event.data["floor"] == "replying"
+    raise TargetError(f"no end of the written reply to {turn!r}")
