@@ -49,17 +49,23 @@ def trim(pcm: Sound) -> Sound:
 
 def speech_spans(trimmed: Sound) -> list[tuple[int, int]]:
     """Stretches of speech in a trimmed clip, in samples: parted by 200 ms of silence or more."""
-    spans: list[tuple[int, int]] = []
-    for start, end in _runs(trimmed):
-        if spans and start - spans[-1][1] < PAUSE_MS * USER_RATE_HZ // 1000:
-            spans[-1] = (spans[-1][0], end)
-        else:
-            spans.append((start, end))
+    spans = joined(_runs(trimmed))
     if not spans:
         return [(0, len(trimmed))]
     # The clip was trimmed to its speech: the fade must not move its edges.
     spans[0] = (0, spans[0][1])
     spans[-1] = (spans[-1][0], len(trimmed))
+    return spans
+
+
+def joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Stretches [start, end) in samples, in order, with gaps shorter than 200 ms closed."""
+    spans: list[tuple[int, int]] = []
+    for start, end in runs:
+        if spans and start - spans[-1][1] < PAUSE_MS * USER_RATE_HZ // 1000:
+            spans[-1] = (spans[-1][0], end)
+        else:
+            spans.append((start, end))
     return spans
 
 

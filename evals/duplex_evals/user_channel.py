@@ -16,7 +16,7 @@ from duplex_evals.clips import load_clip
 from duplex_evals.filters import filtered, in_room, room_response
 from duplex_evals.record import Placed
 from duplex_evals.scenario import Item, Scenario
-from duplex_evals.speech_energy import speech_spans
+from duplex_evals.speech_energy import joined, speech_spans
 
 Sound = NDArray[np.float32]
 PER_MS: Final = USER_RATE_HZ // 1000
@@ -89,6 +89,7 @@ class UserChannel:
             sounds += [np.zeros(gap, np.float32), clip]
             spans += [(length + gap + a, length + gap + b) for a, b in speech_spans(clip)]
             length += gap + len(clip)
+        spans = joined(spans)
         sound = filtered(item.filter, np.concatenate(sounds))
         return (sound if self._room is None else in_room(sound, self._room)), spans
 

@@ -1,0 +1,85 @@
+"""The few words in which the families are written: voices, lines, cuts, items."""
+
+from collections.abc import Callable, Iterable
+from functools import cache
+from importlib.resources import files
+from itertools import chain
+from typing import Final
+
+from duplex_agent.train.user_speech import HELD_OUT
+from duplex_evals.pools import transcripts
+from duplex_evals.scenario import Anchor, Clip, Expect, Item, Kind, Part, Scenario
+
+VOICES: Final = tuple(speaker.voice for speaker in HELD_OUT)
+LEAD_MS: Final = 500  # before the first word of a conversation
+WORD_GAP_MS: Final = 60  # between cuts that make up one phrase
+
+
+@cache
+def lines(name: str) -> tuple[str, ...]:
+    """The lines of one text of the suite."""
+    text = files("duplex_evals").joinpath(f"data/duplex_{name}.txt").read_text("utf-8")
+    return tuple(text.splitlines())
+
+
+@cache
+def blocks(name: str) -> tuple[tuple[str, ...], ...]:
+    """The lines of one text, parted at its empty lines."""
+    text = files("duplex_evals").joinpath(f"data/duplex_{name}.txt").read_text("utf-8")
+    return tuple(tuple(block.splitlines()) for block in text.strip().split("\n\n"))
+
+
+def voice_of(index: int) -> str:
+    """The held-out voice of a family's case."""
+    return VOICES[index % len(VOICES)]
+
+
+def spoken(index: int, text: str, gap_ms: int = 0) -> Part:
+    """``text`` in the case's synthetic voice."""
+    return Part(clip=Clip(voice=voice_of(index), text=text), gap_ms=gap_ms)
+
+
+def recorded(source: str, gap_ms: int = 0) -> Part:
+    """A human recording, ``pool:name``, with its transcript."""
+    pool, _, name = source.partition(":")
+    return Part(clip=Clip(file=source, text=transcripts(pool).get(name, "")), gap_ms=gap_ms)
+
+
+def cut(name: str, start_s: float, end_s: float) -> Part:
+    """A piece of one of Asterisk's prompts; what is said in it is not known."""
+    return Part(clip=Clip(file=f"asterisk:{name}", start_s=start_s, end_s=end_s))
+
+
+def phrase(*names: str) -> list[Part]:
+    """Asterisk prompts one after another, as one phrase."""
+    return [recorded(f"asterisk:{name}", WORD_GAP_MS if i else 0) for i, name in enumerate(names)]
+
+
+def turn(name: str, parts: Iterable[Part], anchor: Anchor | None = None) -> Item:
+    """A turn of the user that wants a reply; by default the conversation begins with it."""
+    return item(name, "turn", "reply", parts, anchor or Anchor(delay_ms=LEAD_MS))
+
+
+def item(name: str, kind: Kind, expect: Expect, parts: Iterable[Part], anchor: Anchor) -> Item:
+    """One item without a filter."""
+    return Item(name=name, kind=kind, expect=expect, parts=list(parts), anchor=anchor)
+
+
+def while_speaking(after: str, delay_ms: int) -> Anchor:
+    """``delay_ms`` into the agent's reply to the item ``after``."""
+    return Anchor(to="agent_onset", item=after, delay_ms=delay_ms, timeout_ms=6_000)
+
+
+def cases(
+    count: int,
+    synthetic: Callable[[int], Scenario],
+    human: Callable[[int], Scenario],
+) -> list[Scenario]:
+    """``count`` cases of each kind, in turn."""
+    pairs = ((synthetic(index), human(index)) for index in range(count))
+    return list(chain.from_iterable(pairs))
+
+
+def spread(index: int, low: int, high: int) -> int:
+    """A delay between two bounds in ms, different from case to case, the same in every run."""
+    return low + (index * 7_919 % 97) * (high - low) // 96
