@@ -26,7 +26,14 @@ from pathlib import Path
 
 from duplex_kernels.configuration import Configuration
 
-KERNEL_MODULES = ("flow_head_step", "rms_norm", "silu_mul", "sampling")
+KERNEL_MODULES = (
+    "rope_append",
+    "paged_attention",
+    "flow_head_step",
+    "rms_norm",
+    "silu_mul",
+    "sampling",
+)
 """Modules with a ``configurations`` function; a new kernel is added here."""
 
 _SHARED_LIMIT = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 120: 99}

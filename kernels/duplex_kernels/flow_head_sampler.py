@@ -63,7 +63,8 @@ class FlowHeadSampler:
             self._stream = buffer(slots, weights.width, dtype=wide)
             self._hidden = buffer(slots, weights.width)
         if graph or (graph is None and device.type == "cuda"):
-            self._graph = self._capture()
+            with torch.cuda.device_of(self.token):
+                self._graph = self._capture()
 
     def sample(self, condition: Tensor, noise: Tensor) -> Tensor:
         """Copies the inputs into the buffers, runs, and returns ``token`` [S, L].
@@ -74,10 +75,11 @@ class FlowHeadSampler:
         checks.shape(tuple(self.noise.shape), noise=noise)
         self.condition.copy_(condition, non_blocking=True)
         self.noise.copy_(noise, non_blocking=True)
-        if self._graph is None:
-            self.run()
-        else:
-            self._graph.replay()
+        with torch.cuda.device_of(self.token):
+            if self._graph is None:
+                self.run()
+            else:
+                self._graph.replay()
         return self.token
 
     def run(self) -> None:
@@ -106,11 +108,11 @@ class FlowHeadSampler:
     def _capture(self) -> torch.cuda.CUDAGraph:
         # The first run compiles kernels and makes cuBLAS reserve its workspace, neither of which
         # may happen during capture; PyTorch asks for it on a stream other than the default one.
-        side = torch.cuda.Stream(self.token.device)
-        side.wait_stream(torch.cuda.current_stream(self.token.device))
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             self.run()
-        torch.cuda.current_stream(self.token.device).wait_stream(side)
+        torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             self.run()

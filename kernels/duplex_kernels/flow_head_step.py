@@ -38,7 +38,8 @@ def triton_modulations(weights: FlowHeadWeights, condition: Tensor, time: Tensor
     steps, slots = len(time), len(condition)
     mixed = condition.new_empty((steps * slots, weights.width), dtype=weights.dtype)
     out = condition.new_empty((steps * slots, weights.modulations), dtype=weights.dtype)
-    launch_modulations(weights, condition, time, mixed, out)
+    with torch.cuda.device_of(condition):
+        launch_modulations(weights, condition, time, mixed, out)
     return out.view(steps, slots, weights.modulations)
 
 
@@ -86,7 +87,8 @@ def triton(weights: FlowHeadWeights, token: Tensor, modulation: Tensor, step_siz
     stream = token.new_empty((len(token), weights.width))
     hidden = token.new_empty((len(token), weights.width), dtype=weights.dtype)
     out = token.new_empty(token.shape)
-    launch_step(weights, token, modulation, step_size, stream, hidden, out)
+    with torch.cuda.device_of(token):
+        launch_step(weights, token, modulation, step_size, stream, hidden, out)
     return out
 
 

@@ -86,7 +86,7 @@ class FlowHeadWeights:
         """From a ``state_dict`` with the layers enter, condition, blocks.N.{modulation, up, down},
         last_modulation and out, each with weight and bias; further entries (the embedding of
         time) are left alone. Raises KeyError if one is missing."""
-        blocks = 0
+        blocks = 1
         while f"blocks.{blocks}.up.weight" in state:
             blocks += 1
 

@@ -32,7 +32,8 @@ def triton(
     from duplex_kernels.rms_norm_triton import launch
 
     refuse_bfloat16_in_interpreter(x)
-    return launch(x, residual, weight, eps)
+    with torch.cuda.device_of(x):
+        return launch(x, residual, weight, eps)
 
 
 def rms_norm(

@@ -65,7 +65,8 @@ def triton(
     from duplex_kernels.sampling_triton import launch
 
     refuse_bfloat16_in_interpreter(logits)
-    return launch(logits, temperature, top_k, top_p, seeds, offsets, active)
+    with torch.cuda.device_of(logits):
+        return launch(logits, temperature, top_k, top_p, seeds, offsets, active)
 
 
 def sample(

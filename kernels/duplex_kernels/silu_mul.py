@@ -3,6 +3,7 @@
 Read: both halves of the fused projection. Written: one half's size.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -23,7 +24,8 @@ def triton(gate_up: Tensor) -> Tensor:
     from duplex_kernels.silu_mul_triton import launch
 
     refuse_bfloat16_in_interpreter(gate_up)
-    return launch(gate_up)
+    with torch.cuda.device_of(gate_up):
+        return launch(gate_up)
 
 
 def silu_mul(gate_up: Tensor, *, backend: str | None = None) -> Tensor:
