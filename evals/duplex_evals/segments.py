@@ -6,15 +6,16 @@ Silero alone is late by its 32 ms windows and doubts for 50-200 ms after the end
 takes a click or a hum for an answer. So energy places the edges, and only near what Silero heard.
 """
 
+from functools import cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.duplex.vad import WINDOW, SileroVad
+from duplex_agent.duplex.vad import WINDOW, SileroVad, load_silero
 
 Sound = NDArray[np.float32]
 Span = tuple[float, float]
@@ -31,6 +32,8 @@ REACH_MS: Final = 240  # how far from Silero's speech the energy may place an ed
 PAUSE_MS: Final = 200  # dGSLM: longer silence parts two inter-pausal units
 SHORTEST_MS: Final = 80  # Silero answers to some clicks, never to 80 ms of one
 UTTERANCE_GAP_MS: Final = 500  # Full-Duplex-Bench v1.5: longer silence parts two utterances
+
+SETTLED_WINDOWS: Final = 32  # after a second without sound Silero's memory no longer moves
 
 SETTINGS: Final = {
     "detector": "silero-vad 16 kHz + energy",
@@ -106,14 +109,25 @@ def _silero_speech(pcm: Sound, rate_hz: int, frames: int) -> NDArray[np.bool_]:
     """Which 10 ms frames lie in a window that Silero takes for speech, with its hysteresis."""
     sound = pcm if rate_hz == USER_RATE_HZ else soxr.resample(pcm, rate_hz, USER_RATE_HZ)
     windows = np.pad(sound, (0, -len(sound) % WINDOW)).astype(np.float32).reshape(-1, WINDOW)
-    vad = SileroVad()
-    speaking, states = False, []
-    for window in windows:
-        speaking = vad.step(window) >= (SPEECH_END if speaking else SPEECH)
+    vad = SileroVad(_network())
+    vad.step(np.zeros(SETTLED_WINDOWS * WINDOW, np.float32))  # it misses words said right away
+    audible = (windows.astype(np.float64) ** 2).mean(axis=1) > 10 ** (FLOOR_DBFS / 10)
+    speaking, quiet, states = False, 0, []
+    for window, sounds in zip(windows, audible, strict=True):
+        quiet = 0 if sounds else quiet + 1
+        # Most of a channel is silent, and the network costs more than everything else together.
+        speaking = quiet < SETTLED_WINDOWS and vad.step(window) >= (
+            SPEECH_END if speaking else SPEECH
+        )
         states.append(speaking)
     middle = (np.arange(frames) + 0.5) * FRAME_MS * USER_RATE_HZ / 1000
     index = np.minimum((middle / WINDOW).astype(int), len(states) - 1)
     return np.asarray(states, bool)[index] if states else np.zeros(frames, bool)
+
+
+@cache
+def _network() -> Any:
+    return load_silero()
 
 
 def _near(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
