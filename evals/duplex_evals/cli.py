@@ -1,0 +1,105 @@
+"""Command line: ``duplex-evals list | run | compare | load``.
+
+Exit codes: 0 passed, 1 a gate failed or a conversation could not be held, 2 wrong usage or results
+that cannot be stored, 3 the system under test could not be reached.
+"""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from duplex_agent.errors import DuplexError
+from duplex_evals.errors import TargetError
+
+FAILED: Final = 1
+USAGE: Final = 2
+CONNECTION: Final = 3
+
+app = typer.Typer(
+    help="Measures duplex voice agents: this project's, the cascade to beat, or any server.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command(name="list")
+def list_suites() -> None:
+    """Show the suites and the agents."""
+    from duplex_evals.run_command import show_suites
+
+    show_suites(Console())
+
+
+@app.command()
+def run(
+    suite: Annotated[str, typer.Argument(help="a suite's name (see list) or a YAML file")],
+    agent: Annotated[
+        list[str], typer.Option(help="local, cascade, cascade:smart_turn or a URL; repeatable")
+    ],
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="the first N conversations of each family")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="where results are kept")] = Path("runs/evals"),
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="processes, each with an agent of its own; 1 for a URL")
+    ] = 1,
+    gates: Annotated[Path | None, typer.Option(help="YAML file of limits to keep")] = None,
+    judge: Annotated[
+        str, typer.Option(help="URL of an OpenAI-compatible model that scores relevance (wavchat)")
+    ] = "",
+) -> None:
+    """Hold the conversations of SUITE with each agent and report; go on where a run stopped."""
+    from duplex_evals.run_command import Order, run_order
+
+    order = Order(suite, agent, out, limit, seed, jobs, gates, judge)
+    if not run_order(order, Console(stderr=True)):
+        raise typer.Exit(FAILED)
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[Path], typer.Argument(metavar="DIR...", help="folders of runs")],
+    out: Annotated[Path, typer.Option(help="where compare.html and compare.md go")] = Path("."),
+) -> None:
+    """Put several runs side by side on one page."""
+    from duplex_evals.report.document import read_report
+    from duplex_evals.report.write import write_comparison
+
+    write_comparison([read_report(folder) for folder in folders], folders, out)
+    typer.echo(out / "compare.html")
+
+
+@app.command()
+def load(
+    url: Annotated[str, typer.Argument(help="the server")] = "http://127.0.0.1:8000",
+    callers: Annotated[str, typer.Option(help="1..4, or 1,2,8")] = "1..4",
+    p95_ms: Annotated[float, typer.Option(help="latency that 95 % of the turns keep")] = 2_000.0,
+    out: Annotated[Path | None, typer.Option(help="where to store the table as JSON")] = None,
+) -> None:
+    """Call a server with 1..N callers at once; print what each gets and the most it holds."""
+    from duplex_evals.load import main as run_load
+
+    run_load(url, callers, p95_ms, out)
+
+
+def main() -> None:
+    """Entry point: expected errors become one line and an exit code."""
+    try:
+        app(prog_name="duplex-evals")
+    except TargetError as error:
+        _say(error)
+        raise SystemExit(CONNECTION) from error
+    except DuplexError as error:
+        _say(error)
+        raise SystemExit(USAGE) from error
+    except KeyboardInterrupt:
+        _say("stopped; finished conversations are kept, the same command goes on")
+        raise SystemExit(130) from None
+
+
+def _say(message: object) -> None:
+    typer.secho(f"duplex-evals: {message}", err=True, fg=typer.colors.RED)

@@ -1,0 +1,78 @@
+"""Other systems' published figures beside those of our runs, by the same definitions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import yaml
+
+from duplex_evals.figures import Figure
+from duplex_evals.report.document import Report
+
+
+@dataclass(frozen=True)
+class Column:
+    """``figure`` (over one ``voice``, "" for all) is ours of that definition, "" for none."""
+
+    label: str
+    better: str
+    figure: str
+    voice: str
+    scale: float
+
+
+@dataclass(frozen=True)
+class Published:
+    """One benchmark's table. ``rows``: (system, values, whether it is ours)."""
+
+    title: str
+    source: str
+    note: str
+    columns: list[Column]
+    rows: list[tuple[str, list[str], bool]]
+
+
+def published(reports: Sequence[Report]) -> list[Published]:
+    """Every published table with the runs of ``reports`` on top."""
+    return [_table(raw, reports) for raw in _raw()]
+
+
+@cache
+def _raw() -> list[dict[str, Any]]:
+    text = files("duplex_evals").joinpath("data/published.yaml").read_text("utf-8")
+    tables: list[dict[str, Any]] = yaml.safe_load(text)
+    return tables
+
+
+def _table(raw: dict[str, Any], reports: Sequence[Report]) -> Published:
+    columns = [
+        Column(c["label"], c["better"], c["figure"] or "", c.get("voice", ""), c.get("scale", 1.0))
+        for c in raw["columns"]
+    ]
+    ours = [(r.agent, [_ours(r, column) for column in columns], True) for r in reports]
+    theirs = [
+        (system, [_text(value) for value in values], False)
+        for system, values in raw["rows"].items()
+    ]
+    return Published(raw["title"], raw["source"], raw["note"], columns, ours + theirs)
+
+
+def _ours(report: Report, column: Column) -> str:
+    figure = _find(report, column) if column.figure else None
+    if figure is None or figure.value is None:
+        return "N/A"
+    return _text(figure.value * column.scale)
+
+
+def _find(report: Report, column: Column) -> Figure | None:
+    # the definition belongs to one family, so its part by voice is listed under that family
+    for figure in report.summary.figures:
+        if figure.name == column.figure and figure.voice == column.voice and not figure.subtype:
+            return figure
+    return None
+
+
+def _text(value: float | None) -> str:
+    return "N/A" if value is None else f"{value:.3g}"

@@ -1,0 +1,116 @@
+"""How figures are named, grouped and written for people; the same in Markdown and HTML."""
+
+from typing import Final
+
+from duplex_evals.figures import Figure
+
+# Chapters of a report: title, the beginnings of the names that belong to it. The first that fits.
+CHAPTERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("Full-Duplex-Bench v1, its definitions", ("fdb_",)),
+    ("tau-voice, its definitions", ("tau_",)),
+    (
+        "Answering",
+        ("voice_to_voice", "missed_", "premature_", "talk_over", "pause_takeover", "unprompted_"),
+    ),
+    ("Being interrupted", ("barge_in", "yield_", "interruption_")),
+    ("Ignoring what is not meant for it", ("false_", "spurious_", "selectivity")),
+    ("Its own backchannels", ("backchannel",)),
+    ("Flow of the conversation", ("ipu", "pause", "gap", "overlap", "fto", "floor_")),
+    ("Compute", ("rtf", "compute", "deadline")),
+)
+OTHER: Final = "Further figures"
+
+LOWER_IS_BETTER: Final = (
+    "voice_to_voice",
+    "missed_",
+    "premature_",
+    "talk_over",
+    "pause_takeover",
+    "unprompted_",
+    "barge_in_stop",
+    "false_",
+    "spurious_",
+    "fdb_v1_pause_tor",
+    "fdb_v1_turn_latency",
+    "fdb_v1_interruption_latency",
+    "fdb_v1_backchannel_tor",
+    "tau_voice_l_",
+    "tau_voice_i_",
+    "rtf",
+    "compute",
+    "deadline",
+)
+HIGHER_IS_BETTER: Final = (
+    "yield_",
+    "selectivity",
+    "fdb_v1_turn_tor",
+    "fdb_v1_interruption_tor",
+    "tau_voice_r_",
+    "tau_voice_s_",
+)
+_UNITS: Final = {"share": "%", "per min": "/min", "per s": "/s"}
+
+
+def chapter(name: str) -> str:
+    """The chapter that a figure belongs to."""
+    for title, beginnings in CHAPTERS:
+        if name.startswith(beginnings):
+            return title
+    return OTHER
+
+
+def direction(name: str) -> int:
+    """-1 where lower is better, 1 where higher is, 0 where neither is claimed."""
+    if name.startswith(LOWER_IS_BETTER):
+        return -1
+    return int(name.startswith(HIGHER_IS_BETTER))
+
+
+def title(name: str) -> str:
+    """A figure's name in words."""
+    words = name.replace("_", " ")
+    for old, new in (("fdb v1 ", ""), ("tau voice ", ""), (" tor", " takeover rate")):
+        words = words.replace(old, new)
+    return words[:1].upper() + words[1:]
+
+
+def number(value: float, unit: str) -> str:
+    """A value with its unit: 93 %, 1,240 ms, 0.42."""
+    if unit == "share":
+        return f"{value * 100:.0f} %"
+    if unit == "ms":
+        return f"{value:,.0f} ms"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{text} {_UNITS.get(unit, unit)}".strip()
+
+
+def cell(figure: Figure | None) -> str:
+    """What stands in a table for a figure."""
+    if figure is None:
+        return "–"
+    return "N/A" if figure.value is None else number(figure.value, figure.unit)
+
+
+def interval(figure: Figure | None) -> str:
+    """Its 95 % interval and count, "" where there is none."""
+    if figure is None or figure.value is None:
+        return figure.note if figure else ""
+    count = f"n {figure.n}"
+    if figure.low is None or figure.high is None:
+        return count
+    scale = 100 if figure.unit == "share" else 1
+    return f"{_short(figure.low * scale)}–{_short(figure.high * scale)}, {count}"
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:.2g}"
+
+
+def better(a: Figure, others: list[Figure]) -> bool:
+    """Whether ``a`` beats every other beyond doubt: their 95 % intervals do not meet."""
+    sign = direction(a.name)
+    if not sign or not others or a.low is None or a.high is None:
+        return False
+    worst = a.low if sign > 0 else a.high
+    best = [o.high if sign > 0 else o.low for o in others]
+    return all(b is not None and (worst - b) * sign > 0 for b in best)
