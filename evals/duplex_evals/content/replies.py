@@ -26,6 +26,8 @@ class AgentReply:
     from the end of the item to the first sound, negative when the agent was early, None when
     there is no sound. ``complete``: it was said to its end, neither interrupted nor cut off by the
     end of the recording; only then can sound and text be compared.
+    ``channel`` float32 [n] at 24 kHz: the same untouched, from the tick in which the agent says it
+    begins (where it says so, ``announced``) to its end.
     """
 
     item: str
@@ -33,6 +35,8 @@ class AgentReply:
     sound: Sound
     latency_ms: float | None
     complete: bool
+    channel: Sound
+    announced: bool
 
     @property
     def answered(self) -> bool:
@@ -53,7 +57,12 @@ def replies(record: Record) -> list[AgentReply]:
         latency_ms = spans[0][0] - end_ms if spans else None
         sound = sound_of(record.agent, spans)
         complete = _complete(record, start_ms, until_ms, spans)
-        found.append(AgentReply(placed.item, text, sound, latency_ms, complete))
+        begun = [e["at_ms"] for e in record.events if e["type"] == "reply.started"]
+        announced_ms = [at for at in begun if start_ms <= at < until_ms]
+        channel = _channel(record.agent, spans, announced_ms)
+        found.append(
+            AgentReply(placed.item, text, sound, latency_ms, complete, channel, bool(announced_ms))
+        )
     return found
 
 
@@ -67,6 +76,14 @@ def sound_of(agent: Sound, spans: list[Span]) -> Sound:
         return np.zeros(0, np.float32)
     joined = np.concatenate(parts).astype(np.float32)
     return np.asarray(soxr.resample(joined, AGENT_RATE_HZ, USER_RATE_HZ), np.float32).clip(-1, 1)
+
+
+def _channel(agent: Sound, spans: list[Span], announced_ms: list[float]) -> Sound:
+    per_ms = AGENT_RATE_HZ // 1000
+    if not spans:
+        return np.zeros(0, np.float32)
+    first_ms = min([*announced_ms, spans[0][0]])
+    return agent[round(first_ms * per_ms) : round((spans[-1][1] + PAD_MS) * per_ms)]
 
 
 def _windows(record: Record) -> Iterator[tuple[Placed, float]]:

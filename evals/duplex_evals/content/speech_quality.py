@@ -50,7 +50,7 @@ def _dnsmos() -> Any:
 
 @lru_cache(maxsize=1)
 def _plcmos() -> Any:
-    from speechmos import plcmos  # type: ignore[import-untyped]
+    from speechmos import plcmos
 
     rater = plcmos.PLCMOS()
     rater.session = _session(Path(rater.model_path))
