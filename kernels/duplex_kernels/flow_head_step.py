@@ -24,7 +24,7 @@ EPS = 1e-5
 
 def reference_modulations(weights: FlowHeadWeights, condition: Tensor, time: Tensor) -> Tensor:
     """Plain fp32 arithmetic, rounded once."""
-    wide = weights.float()
+    wide = weights.to(torch.float32)
     known = F.linear(condition.float(), wide.condition, wide.condition_bias)  # [S, W]
     mixed = F.silu(known + time.float()[:, None])  # [N, S, W]
     return F.linear(mixed, wide.modulation, wide.modulation_bias).to(weights.dtype)
@@ -66,7 +66,7 @@ def reference(
     weights: FlowHeadWeights, token: Tensor, modulation: Tensor, step_size: float
 ) -> Tensor:
     """Plain fp32 arithmetic."""
-    wide = weights.float()
+    wide = weights.to(torch.float32)
     parts = modulation.float().split(weights.width, dim=-1)
     x = F.linear(token, wide.enter, wide.enter_bias)  # [S, W]
     for block in range(weights.blocks):

@@ -77,9 +77,9 @@ class FlowHeadWeights:
     def device(self) -> torch.device:
         return self.enter.device
 
-    def float(self) -> "FlowHeadWeights":
-        """The same values in float32."""
-        return FlowHeadWeights(**{f.name: getattr(self, f.name).float() for f in fields(self)})
+    def to(self, dtype: torch.dtype) -> "FlowHeadWeights":
+        """The same values in another type."""
+        return FlowHeadWeights(**{f.name: getattr(self, f.name).to(dtype) for f in fields(self)})
 
     @staticmethod
     def from_state(state: Mapping[str, Tensor]) -> "FlowHeadWeights":
