@@ -38,7 +38,10 @@ class MouthConfig:
 
 @dataclass
 class MouthState:
-    """Keys and values of the last ticks, [layers][B, H, <= window, D / H], and the position."""
+    """Keys and values of the last ticks, [layers][B, H, <= window, D / H], and the position.
+
+    ``previous`` [B, 48] is the last token, normalised.
+    """
 
     keys: list[Tensor]
     values: list[Tensor]
@@ -99,11 +102,20 @@ class _Layer(nn.Module):
 
 
 class Mouth(nn.Module):
-    """Talker and flow head; see the module's docstring."""
+    """Talker and flow head; see the module's docstring.
+
+    Inside, tokens count in standard deviations from the teacher's mean, dimension by dimension:
+    the encoder's dimensions differ sixfold in spread, the flow's noise does not.
+    """
+
+    latent_mean: Tensor
+    latent_deviation: Tensor
 
     def __init__(self, config: MouthConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or MouthConfig()
+        self.register_buffer("latent_mean", torch.zeros(LATENT_WIDTH))
+        self.register_buffer("latent_deviation", torch.ones(LATENT_WIDTH))
         self.phones = nn.Linear(len(PHONES), config.phone_width, bias=False)
         seen = SLOTS_PER_TICK * TICKS_SEEN * config.phone_width
         self.enter_phones = nn.Linear(seen, config.width)
@@ -130,8 +142,8 @@ class Mouth(nn.Module):
         """Talker output [B, T, D].
 
         ``slots`` [B, T, 12, phones]: share of each phone in the 20 ms slots of ticks t..t+2;
-        ``previous`` [B, T, 64]: the token before each tick; ``thinker`` [B, T, 576]: hidden state
-        of the word being spoken, zeros where there is none.
+        ``previous`` [B, T, 48]: the token before each tick, normalised; ``thinker`` [B, T, 576]:
+        hidden state of the word being spoken, zeros where there is none.
         """
         x = self.enter_phones(self.phones(slots).flatten(2)) + self.enter_latent(previous)
         x = x + self.enter_thinker(self.thinker_norm(thinker))
@@ -145,6 +157,14 @@ class Mouth(nn.Module):
         after = MouthState(keys, values, state.position + ticks, previous[:, -1])
         return self.norm(x), after
 
+    def normalise(self, tokens: Tensor) -> Tensor:
+        """Tokens of the encoder [..., 48] as the mouth counts them."""
+        return (tokens - self.latent_mean) / self.latent_deviation
+
+    def denormalise(self, tokens: Tensor) -> Tensor:
+        """Tokens of the mouth [..., 48] as the decoder counts them."""
+        return tokens * self.latent_deviation + self.latent_mean
+
     def condition(self, talked: Tensor, previous: Tensor) -> Tensor:
         """What the head sees: talker output and the clean token before it."""
         return torch.cat([talked, previous], dim=-1)
@@ -153,8 +173,8 @@ class Mouth(nn.Module):
     def step(
         self, slots: Tensor, thinker: Tensor, noise: Tensor, state: MouthState, steps: int
     ) -> tuple[Tensor, MouthState]:
-        """One tick: slots [B, 12, phones], thinker [B, 576], noise [B, 64] -> token [B, 64]."""
+        """One tick: slots [B, 12, phones], thinker [B, 576], noise [B, 48] -> token [B, 48]."""
         previous = state.previous
         talked, state = self.talk(slots[:, None], previous[:, None], thinker[:, None], state)
         token = self.head.sample(self.condition(talked[:, 0], previous), noise, steps)
-        return token, replace(state, previous=token)
+        return self.denormalise(token), replace(state, previous=token)

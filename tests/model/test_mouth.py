@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex_agent.model.flow import FlowConfig, FlowHead
+from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import Mouth, MouthConfig
 from duplex_agent.model.phones import PHONES
 from duplex_agent.model.slots import phone_shares
@@ -29,7 +30,7 @@ def _mouth() -> Mouth:
 def test_tick_by_tick_equals_the_whole_sentence_beyond_the_window() -> None:
     mouth, ticks = _mouth(), 17
     slots = torch.rand(2, ticks, 12, len(PHONES))
-    previous, thinker = torch.randn(2, ticks, 64), torch.randn(2, ticks, 16)
+    previous, thinker = torch.randn(2, ticks, LATENT_WIDTH), torch.randn(2, ticks, 16)
     whole, _ = mouth.talk(slots, previous, thinker, mouth.new_state(2))
     state, pieces = mouth.new_state(2), []
     for t in range(ticks):
@@ -43,12 +44,29 @@ def test_tick_by_tick_equals_the_whole_sentence_beyond_the_window() -> None:
 @torch.inference_mode()
 def test_two_voices_in_a_batch_do_not_hear_each_other() -> None:
     mouth = _mouth()
-    slots, thinker, noise = torch.rand(2, 12, len(PHONES)), torch.randn(2, 16), torch.randn(2, 64)
-    state = replace(mouth.new_state(2), previous=torch.randn(2, 64))
+    slots, thinker, noise = (
+        torch.rand(2, 12, len(PHONES)),
+        torch.randn(2, 16),
+        torch.randn(2, LATENT_WIDTH),
+    )
+    state = replace(mouth.new_state(2), previous=torch.randn(2, LATENT_WIDTH))
     both, _ = mouth.step(slots, thinker, noise, state, steps=3)
     alone = replace(mouth.new_state(), previous=state.previous[1:])
     one, _ = mouth.step(slots[1:], thinker[1:], noise[1:], alone, steps=3)
     torch.testing.assert_close(both[1:], one, atol=1e-5, rtol=1e-4)
+
+
+@torch.inference_mode()
+def test_tokens_leave_the_mouth_as_the_decoder_counts_them_and_stay_normalised_within() -> None:
+    mouth = _mouth()
+    slots, thinker, noise = torch.rand(1, 12, len(PHONES)), torch.randn(1, 16), torch.randn(1, 48)
+    plain, after = mouth.step(slots, thinker, noise, mouth.new_state(), steps=2)
+    mouth.latent_mean.normal_()
+    mouth.latent_deviation.uniform_(0.5, 5.0)
+    token, scaled = mouth.step(slots, thinker, noise, mouth.new_state(), steps=2)
+    assert torch.equal(scaled.previous, after.previous)
+    torch.testing.assert_close(token, plain * mouth.latent_deviation + mouth.latent_mean)
+    torch.testing.assert_close(mouth.normalise(token), scaled.previous)
 
 
 @torch.inference_mode()

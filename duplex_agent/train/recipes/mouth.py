@@ -10,25 +10,24 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.model import checkpoint
 from duplex_agent.model.flow import FlowConfig, flow_matching_loss
-from duplex_agent.model.latents import LatentTransform
+from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth, MouthConfig
 from duplex_agent.model.phones import PHONE_ID, PHONES
 from duplex_agent.model.slots import phone_shares
 from duplex_agent.train.agent_speech import Utterance, prepare_speech, read_corpus
-from duplex_agent.train.latent_cache import TRANSFORM_FILE, fit_transform
+from duplex_agent.train.latent_cache import Tokens, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.thinker_states import read_states
 
-_TAIL_TICKS = 2
 _DRAWS = 4
+CONDITION_DROPOUT = 0.1
 
 
 @dataclass(frozen=True)
 class _Example:
-    latents: NDArray[np.float16]  # [ticks, 64]
+    tokens: Tokens
     phones: NDArray[np.int64]
     ends_s: NDArray[np.float64]
     thinker: NDArray[np.float16] | None  # [ticks, 576]
@@ -36,7 +35,7 @@ class _Example:
 
 @dataclass(frozen=True)
 class MouthBatch:
-    """Padded rows: latents [B, T, 64], slots [B, T, 12, phones], thinker [B, T, 576], mask."""
+    """Padded rows: latents [B, T, 48], slots [B, T, 12, phones], thinker [B, T, 576], mask."""
 
     latents: Tensor
     slots: Tensor
@@ -45,7 +44,11 @@ class MouthBatch:
 
 
 class MouthRecipe(Recipe):
-    """Flow matching with corrupted history and the thinker's state dropped half of the time."""
+    """Flow matching with corrupted history and the thinker's state dropped half of the time.
+
+    One token in ten is learnt from the token before it alone: the difference between the two
+    velocities is the guidance that recipe ``mouth-distill`` bakes in.
+    """
 
     name = "mouth"
 
@@ -55,48 +58,32 @@ class MouthRecipe(Recipe):
 
     def prepare(self, work: Path) -> None:
         speech = prepare_speech(work, self.smoke)
-        transform = fit_transform(speech, speech / TRANSFORM_FILE)
         states = read_states(speech)
-        for utterance in track(list(read_corpus(speech)), "encoding speech", transient=True):
+        columns = zip(read_corpus(speech), read_tokens(speech, self.smoke), strict=True)
+        for utterance, tokens in track(columns, "reading speech", transient=True):
             if all(p in PHONE_ID for p in utterance.phones):
-                self.examples.append(self._example(utterance, transform, states))
-
-    def _example(
-        self,
-        utterance: Utterance,
-        transform: LatentTransform,
-        states: dict[str, NDArray[np.float16]],
-    ) -> _Example:
-        ticks = -(-len(utterance.pcm) // AGENT_TICK_SAMPLES) + _TAIL_TICKS
-        pcm = np.zeros(ticks * AGENT_TICK_SAMPLES, np.float32)
-        pcm[: len(utterance.pcm)] = utterance.pcm / np.float32(32768)
-        with torch.inference_mode():
-            latents = transform.encode(torch.from_numpy(pcm)[None])[0].numpy()
-        return _Example(
-            latents.astype(np.float16),
-            np.array([PHONE_ID[p] for p in utterance.phones]),
-            np.cumsum(utterance.durations_s, dtype=np.float64),
-            states.get(utterance.text),
-        )
+                self.examples.append(_example(utterance, tokens, states))
 
     def model(self) -> nn.Module:
-        return Mouth(self.config)
+        model = Mouth(self.config)
+        set_normalisation(model, [e.tokens for e in self.examples])
+        return model
 
     def batch(self, step: int, rng: np.random.Generator) -> MouthBatch:
         # Rows of similar length waste little padding: draw a pool, take a run of neighbours.
         drawn = rng.integers(len(self.examples), size=self.batch_size * 4)
-        pool = sorted(drawn.tolist(), key=lambda i: len(self.examples[i].latents))
+        pool = sorted(drawn.tolist(), key=lambda i: len(self.examples[i].tokens.mean))
         start = rng.integers(len(pool) - self.batch_size + 1)
         rows = [self.examples[i] for i in pool[start : start + self.batch_size]]
         # Few distinct shapes: the CPU's matrix kernels are compiled anew for each one.
-        ticks = -(-max(len(r.latents) for r in rows) // 8) * 8
-        latents = np.zeros((len(rows), ticks, rows[0].latents.shape[1]), np.float32)
+        ticks = -(-max(len(r.tokens.mean) for r in rows) // 8) * 8
+        latents = np.zeros((len(rows), ticks, LATENT_WIDTH), np.float32)
         slots = np.zeros((len(rows), ticks, SLOTS_PER_TICK * TICKS_SEEN, len(PHONES)), np.float32)
         thinker = np.zeros((len(rows), ticks, self.config.thinker_width), np.float32)
         mask = np.zeros((len(rows), ticks), bool)
         for i, row in enumerate(rows):
-            count = len(row.latents)
-            latents[i, :count], mask[i, :count] = row.latents, True
+            count = len(row.tokens.mean)
+            latents[i, :count], mask[i, :count] = row.tokens.draw(rng), True
             shares = phone_shares(row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK)
             seen = np.arange(count)[:, None] * SLOTS_PER_TICK
             slots[i, :count] = shares[seen + np.arange(SLOTS_PER_TICK * TICKS_SEEN)]
@@ -108,16 +95,18 @@ class MouthRecipe(Recipe):
         self, model: nn.Module, batch: MouthBatch, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Mouth)
-        previous = F.pad(batch.latents[:, :-1], (0, 0, 1, 0))
+        latents = model.normalise(batch.latents)
+        previous = F.pad(latents[:, :-1], (0, 0, 1, 0))
         # Free running never sees clean history, so training must not either.
         rows = len(previous)
         spread = torch.rand(rows, 1, 1, generator=rng) * 0.5
         spread = spread * (torch.rand(rows, 1, 1, generator=rng) < 0.7)
         heard = previous + spread * torch.randn(previous.shape, generator=rng)
         talked, _ = model.talk(batch.slots, heard, batch.thinker, model.new_state(rows))
-        condition = model.condition(talked, heard)
+        told = torch.rand(*talked.shape[:2], 1, generator=rng) >= CONDITION_DROPOUT
+        condition = model.condition(talked * told, heard)
         errors = flow_matching_loss(
-            model.head, batch.latents.flatten(0, 1), condition.flatten(0, 1), _DRAWS, rng
+            model.head, latents.flatten(0, 1), condition.flatten(0, 1), _DRAWS, rng
         )
         mask = batch.mask.flatten()
         loss = (errors * mask).sum() / mask.sum()
@@ -125,6 +114,26 @@ class MouthRecipe(Recipe):
 
     def export(self, model: nn.Module, out: Path) -> None:
         checkpoint.save(out / "mouth.safetensors", model.state_dict(), {"recipe": self.name}, True)
+
+
+def set_normalisation(model: Mouth, tokens: list[Tokens]) -> None:
+    """Mean and spread of drawn tokens: that of the posteriors' means and their own."""
+    means = np.concatenate([t.mean for t in tokens]).astype(np.float32)
+    noise = np.concatenate([t.deviation for t in tokens]).astype(np.float32)
+    spread = np.sqrt(means.var(axis=0) + np.square(noise).mean(axis=0))
+    model.latent_mean.copy_(torch.from_numpy(means.mean(axis=0)))
+    model.latent_deviation.copy_(torch.from_numpy(spread))
+
+
+def _example(
+    utterance: Utterance, tokens: Tokens, states: dict[str, NDArray[np.float16]]
+) -> _Example:
+    return _Example(
+        tokens,
+        np.array([PHONE_ID[p] for p in utterance.phones]),
+        np.cumsum(utterance.durations_s, dtype=np.float64),
+        states.get(utterance.text),
+    )
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
