@@ -37,7 +37,12 @@ METRICS: Final = (
         "share",
         "share",
     ),
-    Metric("talk_over", "Time per turn that such early speech overlaps the turn.", "ratio", "ms"),
+    Metric(
+        "talk_over",
+        "Time per turn in which such early speech and the user's sound at once.",
+        "ratio",
+        "ms",
+    ),
     Metric(
         "pause_takeover_rate",
         "Pauses inside user turns in which agent speech of 1 s or more than 3 words begins.",
@@ -93,7 +98,7 @@ def observe(c: Conversation) -> list[Observation]:
             seen += _latency(c, turn, reply)
         if turn.kind == "turn":
             seen.append(share("premature_rate", bool(reply.early)))
-            seen.append(Observation("talk_over", overlap_ms(reply.early, [bounds(turn)])))
+            seen.append(Observation("talk_over", overlap_ms(reply.early, turn.spans_ms)))
             for pause in gaps(turn.spans_ms):
                 seen.append(share("pause_takeover_rate", _taken(c, pause)))
     return seen
