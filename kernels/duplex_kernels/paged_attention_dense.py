@@ -29,7 +29,7 @@ def sdpa(
     position = _positions(cache, rows)
     visible = _visible(cache, position, window, n_sinks)
     q = _pad_left(queries, cache, rows)
-    k, v = _gather(cache, visible.any(dim=1), queries.dtype)
+    k, v = gather(cache, visible.any(dim=1), queries.dtype)
     if n_sinks and rope is not None and cache.sinks is not None:
         # Sinks stand at another place for each row, which one set of keys cannot say. To turn the
         # row's query back says the same; the two queries lie side by side, each key has zeros
@@ -72,7 +72,7 @@ def flash_attn(
     else:
         table = None
         read = _visible(cache, _positions(cache, rows), window, 0).any(dim=1)
-        k, v = (t.transpose(1, 2) for t in _gather(cache, read, queries.dtype))
+        k, v = (t.transpose(1, 2) for t in gather(cache, read, queries.dtype))
     attended: Tensor = flash.flash_attn_with_kvcache(
         _pad_left(queries, cache, rows),
         k,
@@ -123,7 +123,7 @@ def _unpad(padded: Tensor, cache: PagedCache, rows: QueryRows) -> Tensor:
     return flat[_places(cache, rows)]
 
 
-def _gather(cache: PagedCache, read: Tensor, dtype: torch.dtype) -> Tensor:
+def gather(cache: PagedCache, read: Tensor, dtype: torch.dtype) -> Tensor:
     """Keys and values [2, slots, kv_heads, capacity, head_dim]; zero where not `read`.
 
     Entries of the page table for positions that are not read may hold anything, and a page may

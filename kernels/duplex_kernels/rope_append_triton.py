@@ -90,9 +90,9 @@ def _rope_append_kernel(
     if SINKS > 0:
         row = (slot.to(tl.int64) * 2 * KV_HEADS + lane) * SINKS + position
         sink_at = sinks + row[:, None] * HEAD_DIM + half[None, :]
-        first = cached & (position < SINKS)
-        tl.store(sink_at, low.to(sinks.dtype.element_ty), mask=first)
-        tl.store(sink_at + HALF, high.to(sinks.dtype.element_ty), mask=first)
+        if position < SINKS:
+            tl.store(sink_at, low.to(sinks.dtype.element_ty), mask=cached)
+            tl.store(sink_at + HALF, high.to(sinks.dtype.element_ty), mask=cached)
 
 
 def launch(qkv: Tensor, cache: PagedCache, rows: QueryRows, rope: RopeTable) -> Tensor:

@@ -41,7 +41,7 @@ class Problem:
 
     @property
     def equal(self) -> bool:
-        """Whether all conversations are as long as the cache has room, so that no mask is needed."""
+        """Whether every conversation fills the cache with its one query last: no mask is needed."""
         lengths = self.caches[0].lengths
         return bool((lengths == self.caches[0].capacity).all()) and self.grid[1] == 1
 
@@ -54,12 +54,12 @@ def peers(work: Problem, setting: Setting) -> tuple[dict[str, Run], dict[str, st
             "peers": "none has int8 with a scale for each token, or sinks outside the cache"
         }
     if work.equal or cache.capacity <= int(cache.lengths.max()) + cache.page_size:
-        dense = [_dense(one, work.queries.dtype) for one in work.caches]
+        dense = [contiguous(one, work.queries.dtype) for one in work.caches]
     else:
         return {}, {"peers": "a page table with spare room is compared with our own tight one"}
     runs, missing = _sdpa(work, dense, setting), dict[str, str]()
     if not setting.small:
-        runs["FlexAttention"] = _flex(work, dense)
+        runs["FlexAttention"] = flex(work, dense)
     for name, package, build in (
         ("flash-attn", "flash_attn", _flash_attn),
         ("FlashInfer", "flashinfer", _flashinfer),
@@ -74,7 +74,7 @@ def peers(work: Problem, setting: Setting) -> tuple[dict[str, Run], dict[str, st
     return runs, missing
 
 
-def _dense(cache: PagedCache, dtype: torch.dtype) -> Tensor:
+def contiguous(cache: PagedCache, dtype: torch.dtype) -> Tensor:
     """[2, slots, kv_heads, capacity, head_dim], contiguous."""
     key = torch.arange(cache.capacity, device=cache.lengths.device)
     return gather(cache, key < cache.lengths[:, None], dtype).contiguous()
@@ -110,7 +110,7 @@ def _sdpa(work: Problem, dense: list[Tensor], setting: Setting) -> dict[str, Run
     return {name: bind(backend) for name, backend in chosen.items()}
 
 
-def _flex(work: Problem, dense: list[Tensor]) -> Run:
+def flex(work: Problem, dense: list[Tensor]) -> Run:
     from torch.nn.attention.flex_attention import create_block_mask, flex_attention
 
     slots, tokens, *_ = work.grid
@@ -152,7 +152,7 @@ def _flash_attn(work: Problem, dense: list[Tensor]) -> Run:
 def _flashinfer(work: Problem, _: list[Tensor]) -> Run:
     """Reads the same pages as ours: its layout «HND» is ours."""
     flashinfer = import_module("flashinfer")
-    slots, tokens, kv_heads, group, dim = work.grid
+    tokens, kv_heads, group, dim = work.grid[1:]
     cache = work.caches[0]
     pages = -(-cache.lengths // cache.page_size)
     ends = functional.pad(pages.cumsum(0), (1, 0)).int()

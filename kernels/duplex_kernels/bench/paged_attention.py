@@ -62,13 +62,12 @@ _SMALL = (
     Shape(1, 24, queries=2, q_heads=2, kv_heads=1, head_dim=32, window=8, sinks=2, int8=True),
 )
 
-_QWEN = {"q_heads": 14, "kv_heads": 2}
 _SHAPES = (
     *(Shape(1, context) for context in (256, 1024, 2048, 4096)),
     *(Shape(batch, context) for batch in (16, 64, 256) for context in (256, 1024, 4096)),
     *(Shape(batch, 4096, 1024) for batch in (64, 256)),
-    *(Shape(batch, 4096, 1024, **_QWEN) for batch in (64, 256)),
-    Shape(1, 2048, **_QWEN),
+    *(Shape(batch, 4096, 1024, q_heads=14, kv_heads=2) for batch in (64, 256)),
+    Shape(1, 2048, q_heads=14, kv_heads=2),
     *(Shape(batch, 4096, 1024, int8=True) for batch in (64, 256)),
     *(Shape(batch, 4096, window=1024, sinks=4) for batch in (1, 64, 256)),
     # A static grid for long calls must not cost a short one.
