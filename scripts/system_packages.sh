@@ -10,6 +10,8 @@ needs=(
   espeak-ng:espeak-ng
   flite:flite
   pocketsphinx-testdata:/usr/share/pocketsphinx/test/data/librivox
+  asterisk-core-sounds-en-wav:/usr/share/asterisk/sounds/en_US_f_Allison/vm-no.wav
+  asterisk-core-sounds-en:/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz
 )
 
 missing=()

@@ -46,7 +46,7 @@ def load_clip(clip: Clip, speed: float = 1.0) -> Sound:
     pcm = _source(clip)
     first = round(clip.start_s * USER_RATE_HZ)
     last = len(pcm) if clip.end_s is None else round(clip.end_s * USER_RATE_HZ)
-    if first >= len(pcm):
+    if 0 < len(pcm) <= first:
         raise ClipError(f"{name}: start_s lies behind the end of the clip")
     try:
         sound = trim(stretch(pcm[first:last], clip.speed * speed))

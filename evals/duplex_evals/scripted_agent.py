@@ -102,9 +102,9 @@ class ScriptedAgent:
         script = self.script
         if item.kind not in script.answers or (item.kind in TURNS and item.expect == "stop"):
             return
-        if self._rng.random() < script.missed or self._speaking_at(end_ms):
-            return
         start = end_ms + script.reply_after_ms
+        if self._rng.random() < script.missed or self._speaking_at(start):
+            return
         self._sounds.append([start, start + script.reply_ms])
         self._replies += 1
         data = {"reply_id": self._replies, "response_ms": round(script.reply_after_ms)}

@@ -63,7 +63,7 @@ def _human(family: Family, index: int) -> Scenario:
 
 def _case(family: Family, index: int, voice: Voice, opener: Part, others: list[Part]) -> Scenario:
     if index % 2 == 0:
-        anchor = while_speaking("opener", spread(index, 600, 1_600))
+        anchor = while_speaking("opener", spread(index, 500, 1_200))
         items = [turn("opener", [opener]), _other(family, "continue", others, anchor)]
     else:
         anchor = Anchor(delay_ms=spread(index, 800, 2_000))

@@ -28,7 +28,7 @@ TAIL_S = 3.0
 
 
 def scenarios() -> list[Scenario]:
-    """40 cases; the backchannel comes 0.6 to 1.6 s after the agent began."""
+    """40 cases; the backchannel comes 0.5 to 1.2 s after the agent began."""
     return cases(20, _synthetic, _human)
 
 
@@ -51,7 +51,7 @@ def _human(index: int) -> Scenario:
 
 
 def _case(index: int, voice: Voice, word: str, opener: Part, parts: list[Part]) -> Scenario:
-    anchor = while_speaking("opener", spread(index, 600, 1_600))
+    anchor = while_speaking("opener", spread(index, 500, 1_200))
     return Scenario(
         id=f"{FAMILY}-{index:02d}-{voice}",
         family=FAMILY,

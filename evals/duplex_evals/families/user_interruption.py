@@ -29,7 +29,7 @@ TAIL_S = 5.0
 
 
 def scenarios() -> list[Scenario]:
-    """40 cases, the four kinds in turn; the user comes in 0.6 to 1.6 s after the agent began."""
+    """40 cases, the four kinds in turn; the user comes in 0.5 to 1.2 s after the agent began."""
     return cases(20, _synthetic, _human)
 
 
@@ -53,7 +53,7 @@ def _human(index: int) -> Scenario:
 def _case(index: int, voice: Voice, opener: Part, cut_in: list[Part]) -> Scenario:
     subtype = SUBTYPES[index % 4]
     expect: Expect = "stop" if subtype == "stop" else "reply"
-    anchor = while_speaking("opener", spread(index, 600, 1_600))
+    anchor = while_speaking("opener", spread(index, 500, 1_200))
     return Scenario(
         id=f"{FAMILY}-{index:02d}-{voice}",
         family=FAMILY,

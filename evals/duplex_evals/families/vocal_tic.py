@@ -44,7 +44,7 @@ def _human(index: int) -> Scenario:
 
 def _case(index: int, voice: Voice, opener: Part, tic: Part) -> Scenario:
     if index % 2 == 0:
-        anchor = while_speaking("opener", spread(index, 600, 1_600))
+        anchor = while_speaking("opener", spread(index, 500, 1_200))
         items = [
             turn("opener", [opener]),
             item("tic", "vocal_tic", "continue", [tic], anchor),
