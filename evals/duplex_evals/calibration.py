@@ -21,7 +21,10 @@ CLEAR: Final = 0.5  # normalised correlation below this is no echo
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Mouth to ear over a peer without delay. ``spread_ms``: longest less shortest of ``n``."""
+    """Mouth to ear over a peer without delay. ``spread_ms``: longest less shortest of ``n``.
+
+    ``n`` is how many of the probe's eight chirps came back whole.
+    """
 
     delay_ms: float
     spread_ms: float
@@ -43,21 +46,22 @@ def probe() -> Sound:
 def measure(agent: Sound) -> Calibration:
     """Delay of every chirp of ``probe`` in the agent's channel [m] at 24 kHz.
 
-    Raises TargetError when they are not all found.
+    Raises TargetError when fewer than half of them come back whole.
     """
     pattern = np.asarray(soxr.resample(_chirp(), USER_RATE_HZ, AGENT_RATE_HZ), np.float64)
     reach = round(LONGEST_MS * AGENT_RATE_HZ / 1000)
     delays = []
     for start in _starts(AGENT_RATE_HZ):
         window = agent[start : start + reach + len(pattern)].astype(np.float64)
-        if len(window) < reach:
-            raise TargetError("calibration: the echo ended early")
+        if len(window) < len(pattern):
+            break
         match = np.correlate(window, pattern)
         energy = np.convolve(window**2, np.ones(len(pattern)), "valid")
         at = int(np.argmax(match))
-        if match[at] < CLEAR * np.sqrt(energy[at] * (pattern**2).sum()) + 1e-9:
-            raise TargetError("calibration: the echo does not come back whole")
-        delays.append(at * 1000 / AGENT_RATE_HZ)
+        if match[at] > CLEAR * np.sqrt(energy[at] * (pattern**2).sum()) + 1e-9:
+            delays.append(at * 1000 / AGENT_RATE_HZ)
+    if len(delays) < CHIRPS / 2:
+        raise TargetError("calibration: the echo does not come back whole; is this machine busy?")
     return Calibration(float(np.median(delays)), max(delays) - min(delays), len(delays))
 
 

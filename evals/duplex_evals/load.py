@@ -20,12 +20,11 @@ from rich.console import Console
 
 from duplex_evals.calibration import Calibration
 from duplex_evals.conversation import listen
-from duplex_evals.echo_peer import calibrate
 from duplex_evals.errors import EvalError, TargetError
 from duplex_evals.families import smooth_turn
 from duplex_evals.load_report import Limit, LoadReport, LoadRow, table, write_report
 from duplex_evals.metrics import turns
-from duplex_evals.network.doors import Door, TargetBusy
+from duplex_evals.network.doors import Door, TargetBusy, reach
 from duplex_evals.network.heard import Heard
 from duplex_evals.network.server_usage import ServerUsage, Usage
 from duplex_evals.record import Record
@@ -57,9 +56,10 @@ def run_load(
     target = parse_target(url)
     if not isinstance(target, WebRtcTarget):
         raise TargetError("load is measured over WebRTC: give the URL of a server")
+    reach(target.door.url)
     limit = limit or Limit()
     told = list(scenarios or conversations())
-    report = LoadReport(target.name, calibrate(), limit, [])
+    report = LoadReport(target.name, target.calibration, limit, [])
     for count in sorted(callers):
         row = measure(target.door, count, told, report.calibration, seed)
         report.rows.append(row)

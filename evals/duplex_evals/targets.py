@@ -79,7 +79,9 @@ class WebRtcTarget:
     @cached_property
     def calibration(self) -> Calibration:
         from duplex_evals.echo_peer import calibrate
+        from duplex_evals.network.doors import reach
 
+        reach(self.door.url)
         return calibrate("webrtc")
 
     def run(self, scenario: Scenario, seed: int) -> Record:
@@ -102,7 +104,9 @@ class SocketTarget:
     @cached_property
     def calibration(self) -> Calibration:
         from duplex_evals.echo_peer import calibrate
+        from duplex_evals.network.doors import reach
 
+        reach(self.name.removeprefix(OPENAI))
         return calibrate("websocket")
 
     def run(self, scenario: Scenario, seed: int) -> Record:

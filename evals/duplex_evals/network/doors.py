@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import socket
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ CALLS_PATH: Final = "/v1/realtime/calls"
 DEFAULT_MODEL: Final = "gpt-realtime"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 HTTP_TIMEOUT_S: Final = 20.0
+REACH_S: Final = 5.0
 
 
 class TargetBusy(TargetError):
@@ -95,6 +97,17 @@ class RealtimeDoor:
 
     def dialect(self) -> Dialect:
         return RealtimeProtocol()
+
+
+def reach(url: str) -> None:
+    """Raise TargetError unless something listens at ``url``: sooner said than after calibrating."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+    try:
+        with socket.create_connection((parts.hostname or "", port), REACH_S):
+            return
+    except OSError as error:
+        raise TargetError(f"nothing answers at {url}: {error}. Does the server run?") from error
 
 
 def hang_up(opened: Opened) -> None:
