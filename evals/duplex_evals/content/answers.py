@@ -1,23 +1,24 @@
 """Is the answer in the reply? By words, never by an opinion.
 
-Reply and accepted answers go through Whisper's English normaliser ("twenty-four" becomes "24",
-capitals and punctuation go), then an answer counts where it stands as whole words in a row.
+Reply and accepted answers are brought into the form in which they are spoken: lower case, numbers
+as words, no punctuation. An answer counts where it stands as whole words in a row. (Whisper's
+normaliser will not do here: it makes "one, two, three" the number 123 and "100 cents" a price.)
 """
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from whisper_normalizer.english import EnglishTextNormalizer
+from duplex_agent.model.spoken_text import speakable
 
-_normaliser = EnglishTextNormalizer()
+_BREAKS = re.compile(r"[^a-z' ]+")
 
 
 @lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    """``text`` as the judge compares it: lower case, numbers as digits, single spaces."""
-    # The normaliser takes "one" for a pronoun in running text but for a number when alone.
-    words = ["1" if word == "one" else word for word in _normaliser(text).split()]
-    return " ".join(words)
+    """``text`` as words with single spaces: "It's 26!" is "it's twenty six"."""
+    words = (word.strip("'") for word in _BREAKS.sub(" ", speakable(text)).split())
+    return " ".join(word for word in words if word)
 
 
 def first_place(text: str, phrases: Sequence[str]) -> int | None:

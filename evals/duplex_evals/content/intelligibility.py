@@ -6,10 +6,12 @@ from importlib.metadata import version
 import jiwer
 import numpy as np
 from numpy.typing import NDArray
+from whisper_normalizer.english import EnglishTextNormalizer
 
 from duplex_agent.assets import find
-from duplex_evals.content.answers import normalise
 from duplex_evals.recogniser import WordErrors, transcribe, word_errors
+
+_normalise = EnglishTextNormalizer()
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Intelligibility:
 
 def intelligibility(text: str, heard: str) -> Intelligibility:
     """Errors of ``heard`` against the agent's own ``text``, both normalised alike."""
-    want, got = normalise(text), normalise(heard)
+    want, got = _normalise(text), _normalise(heard)
     if want:
         counts = jiwer.process_characters(want, got)
         wrong = counts.substitutions + counts.deletions + counts.insertions

@@ -17,6 +17,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.session import DuplexSession
 from duplex_agent.model.flow_omni import FlowOmni
+from duplex_agent.model.thinker import Thinker
 from duplex_evals.errors import TargetError
 
 _LEAD_TICKS: Final = 2
@@ -36,9 +37,9 @@ class _ReadingEar:
 
     look_ahead_ticks = 0
 
-    def __init__(self, model: FlowOmni) -> None:
-        self._thinker = model.thinker
-        self._nothing = _Token(np.zeros(model.thinker.width, np.float32), False, "")
+    def __init__(self, thinker: Thinker) -> None:
+        self._thinker = thinker
+        self._nothing = _Token(np.zeros(thinker.width, np.float32), False, "")
         self.script: list[_Token] = []
 
     def write(self, text: str) -> None:
@@ -105,18 +106,21 @@ class _Pen:
 
 
 def written_replies(
-    model: FlowOmni, turns: Sequence[str], seed: int = 0, config: SessionConfig | None = None
+    thinker: Thinker, turns: Sequence[str], instructions: str = "", seed: int = 0
 ) -> list[str]:
     """What the agent answers when ``turns`` are written to it one after another.
 
-    One reply per turn, "" where it gives none. Raises TargetError when a reply does not end.
+    One reply per turn, "" where it gives none; ``instructions`` stand in for the system prompt.
+    Raises TargetError when a reply does not end.
     """
-    ear = _ReadingEar(model)
+    ear = _ReadingEar(thinker)
+    config = SessionConfig()
+    if instructions:
+        config = replace(config, system_prompt=instructions)
     # A written turn has no pauses inside, and a single word is a turn.
-    config = config or SessionConfig()
     floor = replace(config.floor, start_ms=80, min_turn_ms=80, end_silence_ms=80)
     session = DuplexSession(
-        FlowOmni(ear, model.thinker, _Pen()),
+        FlowOmni(ear, thinker, _Pen()),
         replace(config, floor=floor, settle_quiet_ticks=1),
         seed,
         vad=_OpenEyes(ear),
