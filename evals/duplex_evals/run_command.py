@@ -95,7 +95,10 @@ def open_runner(text: str) -> Runner:
     import torch
 
     torch.set_num_threads(1)
-    return parse_target(text).run
+    target = parse_target(text)
+    if isinstance(target, OfflineTarget):
+        _ = target.agent  # an agent that cannot be loaded ends the run, not each conversation
+    return target.run
 
 
 def _target(text: str) -> Target:

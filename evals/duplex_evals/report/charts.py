@@ -11,7 +11,7 @@ from duplex_evals.report.document import Mark, Timeline
 WIDTH: Final = 1000
 GUTTER: Final = 58  # for the names of the lanes
 LANE: Final = 17  # half the height of a lane
-CHARACTER: Final = 5.1  # width of one at the words' size
+CHARACTER: Final = 5.7  # width of one at the words' size
 BINS: Final = 40
 QUIET: Final = 2.0  # half a stroke's height below which nothing is drawn
 
@@ -38,20 +38,20 @@ def histogram(samples: Sequence[tuple[str, list[float]]], colours: Sequence[str]
         if not values:
             continue
         counts, _ = np.histogram(np.clip(values, low, high), edges)
-        tall = 48 / max(counts.max(), 1)
+        tall = 40 / max(counts.max(), 1)
         bars = "".join(
             f"M{190 + (edges[i] - low) * scale:.1f} {base}v{-count * tall:.1f}"
             f"h{760 / BINS - 1.5:.1f}V{base}z"
             for i, count in enumerate(counts)
             if count
         )
-        middle = float(np.median(values))
+        middle = float(np.percentile(values, 50, method="inverted_cdf"))  # as in the figures
         x = 190 + (min(middle, high) - low) * scale
         parts.append(
             f'<path d="{bars}" fill="{colours[index]}" opacity=".8"/>'
             f'<path class="axis" d="M190 {base}h760"/>'
             f'<path d="M{x:.1f} {base}v-54" stroke="{colours[index]}" stroke-width="2"/>'
-            f'<text class="small" x="{x + 5:.1f}" y="{base - 46}">{middle:,.0f} ms</text>'
+            f'<text class="small" x="{x + 5:.1f}" y="{base - 45}">{middle:,.0f} ms</text>'
         )
     height = row * len(kept) + 22
     for value in np.arange(low, high + step / 2, step):
@@ -72,9 +72,10 @@ def lanes(drawn: Timeline, agent: str, colour: str) -> Markup:
         return GUTTER + min(max(ms, 0.0), length_ms) * scale
 
     user, agent_lane, height = 30, 92, 132
+    short = escape(agent.partition("-")[0][:9])
     parts = [
         f'<text class="lane" x="0" y="{user + 4}">user</text>',
-        f'<text class="lane" x="0" y="{agent_lane + 4}">{escape(agent[:9])}</text>',
+        f'<text class="lane" x="0" y="{agent_lane + 4}">{short}</text>',
     ]
     for second in np.arange(0, length_ms / 1000, _tick(length_ms / 1000, 10)):
         at = x(float(second) * 1000)

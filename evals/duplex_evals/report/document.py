@@ -78,6 +78,14 @@ class Report:
         """The cases that could not be held."""
         return [case for case in self.cases if case.error]
 
+    @property
+    def failures(self) -> dict[str, list[str]]:
+        """Why conversations could not be held, with the ids of those that share the reason."""
+        found: dict[str, list[str]] = {}
+        for case in self.failed:
+            found.setdefault(case.error, []).append(case.id)
+        return found
+
 
 def write_json(report: Report, folder: Path) -> None:
     """``report.json`` and ``results.jsonl`` (a line a conversation). Raises ResultError."""

@@ -30,7 +30,7 @@ def markdown(reports: Sequence[Report]) -> str:
             lines += [f"- {'pass' if ok else '**FAIL**'}: {text}" for ok, text in report.gates]
         if report.failed:
             lines += ["", f"## Conversations of {report.agent} that could not be held", ""]
-            lines += [f"- {case.id}: {case.error}" for case in report.failed]
+            lines += [f"- {why}: {', '.join(ids)}" for why, ids in report.failures.items()]
     return "\n".join(lines) + "\n"
 
 

@@ -29,6 +29,17 @@ HISTOGRAMS: Final = {
     "barge_in_stop": "Time to stop when interrupted (ms)",
     "floor_transfer_offset": "Floor transfer offset (ms; negative: overlap)",
 }
+# What is told beside each conversation: its times, and what went wrong in it.
+TOLD: Final = {
+    "voice_to_voice_answered": "ms",
+    "barge_in_stop": "ms",
+    "missed_response_rate": "share",
+    "premature_rate": "share",
+    "pause_takeover_rate": "share",
+    "false_interruption_rate": "share",
+    "spurious_response_rate": "share",
+    "unprompted_speech_rate": "share",
+}
 
 
 @dataclass(frozen=True)
@@ -124,24 +135,12 @@ def _side(report: Report, index: int, case: Case, source: str) -> Side:
     if case.timeline is not None:
         drawing = charts.lanes(case.timeline, report.agent, colour)
     facts = [
-        (wording.title(name), value if isinstance(value, str) else f"{value:,.4g}")
-        for name, value in case.metrics.items()
-        if value is not None and name in _TOLD
+        (wording.title(name), wording.number(case.metrics[name], unit))
+        for name, unit in TOLD.items()
+        if case.metrics.get(name) is not None and (unit == "ms" or case.metrics[name] > 0)
     ]
     src = f"{source}{case.folder}/audio.flac" if case.folder else ""
     return Side(report.agent, colour, drawing, facts, case.error, src)
-
-
-_TOLD: Final = (
-    "voice_to_voice_answered",
-    "missed_response_rate",
-    "premature_rate",
-    "talk_over",
-    "pause_takeover_rate",
-    "barge_in_stop",
-    "false_interruption_rate",
-    "spurious_response_rate",
-)
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

@@ -20,7 +20,6 @@ class Column:
     better: str
     figure: str
     voice: str
-    scale: float
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def _raw() -> list[dict[str, Any]]:
 
 def _table(raw: dict[str, Any], reports: Sequence[Report]) -> Published:
     columns = [
-        Column(c["label"], c["better"], c["figure"] or "", c.get("voice", ""), c.get("scale", 1.0))
+        Column(c["label"], c["better"], c["figure"] or "", c.get("voice", ""))
         for c in raw["columns"]
     ]
     ours = [(r.agent, [_ours(r, column) for column in columns], True) for r in reports]
@@ -63,7 +62,7 @@ def _ours(report: Report, column: Column) -> str:
     figure = _find(report, column) if column.figure else None
     if figure is None or figure.value is None:
         return "N/A"
-    return _text(figure.value * column.scale)
+    return _text(figure.value)
 
 
 def _find(report: Report, column: Column) -> Figure | None:

@@ -16,7 +16,7 @@ CHAPTERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Ignoring what is not meant for it", ("false_", "spurious_", "selectivity")),
     ("Its own backchannels", ("backchannel",)),
     ("Flow of the conversation", ("ipu", "pause", "gap", "overlap", "fto", "floor_")),
-    ("Compute", ("rtf", "compute", "deadline")),
+    ("Compute", ("real_time", "compute", "deadline")),
 )
 OTHER: Final = "Further figures"
 
@@ -36,7 +36,7 @@ LOWER_IS_BETTER: Final = (
     "fdb_v1_backchannel_tor",
     "tau_voice_l_",
     "tau_voice_i_",
-    "rtf",
+    "real_time",
     "compute",
     "deadline",
 )
@@ -68,8 +68,16 @@ def direction(name: str) -> int:
 
 def title(name: str) -> str:
     """A figure's name in words."""
+    if name.startswith("tau_voice_") and len(name) <= len("tau_voice_s_bc"):
+        return name.removeprefix("tau_voice_").upper()  # L_R, S_BC: its own symbols
     words = name.replace("_", " ")
-    for old, new in (("fdb v1 ", ""), ("tau voice ", ""), (" tor", " takeover rate")):
+    for old, new in (
+        ("fdb v1 ", ""),
+        ("tau voice ", ""),
+        (" tor", " takeover rate"),
+        ("jsd", "JSD"),
+        ("ipu", "IPU"),
+    ):
         words = words.replace(old, new)
     return words[:1].upper() + words[1:]
 
