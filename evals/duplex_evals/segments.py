@@ -6,16 +6,17 @@ Silero alone is late by its 32 ms windows and doubts for 50-200 ms after the end
 takes a click or a hum for an answer. So energy places the edges, and only near what Silero heard.
 """
 
+import hashlib
 from functools import cache
 from itertools import pairwise
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import soxr
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.duplex.vad import WINDOW, SileroVad, load_silero
+from duplex_agent.duplex.vad import WINDOW, SileroVad
 
 Sound = NDArray[np.float32]
 Span = tuple[float, float]
@@ -48,6 +49,9 @@ SETTINGS: Final = {
     "utterance_gap_ms": UTTERANCE_GAP_MS,
 }
 
+# Every table of a report listens to the same recordings; a recording leaves a few numbers here.
+_FOUND: dict[bytes, list[Span]] = {}
+
 
 def speech_segments(pcm: Sound, rate_hz: int) -> list[Span]:
     """The inter-pausal units of ``pcm`` float32 [n] as (start, end) in ms, in order.
@@ -56,19 +60,10 @@ def speech_segments(pcm: Sound, rate_hz: int) -> list[Span]:
     35 dB of the loudest speech where it fades. Silence of up to 200 ms is part of a unit.
     Raises AssetError when Silero cannot be had.
     """
-    power = _power(pcm, rate_hz)
-    heard = _silero_speech(pcm, rate_hz, len(power))
-    if not heard.any() or power[heard].max() == 0.0:
-        return []
-    near = _near(heard, REACH_MS // FRAME_MS)
-    threshold = max(power[heard].max() * 10 ** (-RANGE_DB / 10), 10 ** (FLOOR_DBFS / 10))
-    between = power[~near]
-    if len(between) >= NOISE_FRAMES:
-        threshold = max(threshold, float(np.median(between)) * 10 ** (NOISE_DB / 10))
-    loud = _runs((power > threshold) & near)
-    spans = merge([_edges(pcm, rate_hz, a, b, threshold**0.5) for a, b in loud], PAUSE_MS)
-    # Only now: the "s" of "stop" is no speech to Silero, but it belongs to what follows.
-    return [s for s in spans if s[1] - s[0] >= SHORTEST_MS and _holds(heard, s)]
+    key = hashlib.blake2b(pcm.tobytes(), key=str(rate_hz).encode()).digest()
+    if key not in _FOUND:
+        _FOUND[key] = _find(pcm, rate_hz)
+    return list(_FOUND[key])
 
 
 def merge(spans: list[Span], gap_ms: float) -> list[Span]:
@@ -99,6 +94,22 @@ def gaps(spans: list[Span]) -> list[Span]:
     return [(one[1], two[0]) for one, two in pairwise(spans)]
 
 
+def _find(pcm: Sound, rate_hz: int) -> list[Span]:
+    power = _power(pcm, rate_hz)
+    heard = _silero_speech(pcm, rate_hz, len(power))
+    if not heard.any() or power[heard].max() == 0.0:
+        return []
+    near = _near(heard, REACH_MS // FRAME_MS)
+    threshold = max(power[heard].max() * 10 ** (-RANGE_DB / 10), 10 ** (FLOOR_DBFS / 10))
+    between = power[~near]
+    if len(between) >= NOISE_FRAMES:
+        threshold = max(threshold, float(np.median(between)) * 10 ** (NOISE_DB / 10))
+    loud = _runs((power > threshold) & near)
+    spans = merge([_edges(pcm, rate_hz, a, b, threshold**0.5) for a, b in loud], PAUSE_MS)
+    # Only now: the "s" of "stop" is no speech to Silero, but it belongs to what follows.
+    return [s for s in spans if s[1] - s[0] >= SHORTEST_MS and _holds(heard, s)]
+
+
 def _power(pcm: Sound, rate_hz: int) -> NDArray[np.float64]:
     size = rate_hz * FRAME_MS // 1000
     frames = np.pad(pcm, (0, -len(pcm) % size)).reshape(-1, size)
@@ -109,8 +120,7 @@ def _silero_speech(pcm: Sound, rate_hz: int, frames: int) -> NDArray[np.bool_]:
     """Which 10 ms frames lie in a window that Silero takes for speech, with its hysteresis."""
     sound = pcm if rate_hz == USER_RATE_HZ else soxr.resample(pcm, rate_hz, USER_RATE_HZ)
     windows = np.pad(sound, (0, -len(sound) % WINDOW)).astype(np.float32).reshape(-1, WINDOW)
-    vad = SileroVad(_network())
-    vad.step(np.zeros(SETTLED_WINDOWS * WINDOW, np.float32))  # it misses words said right away
+    vad = _settled_vad().clone()
     audible = (windows.astype(np.float64) ** 2).mean(axis=1) > 10 ** (FLOOR_DBFS / 10)
     speaking, quiet, states = False, 0, []
     for window, sounds in zip(windows, audible, strict=True):
@@ -126,12 +136,16 @@ def _silero_speech(pcm: Sound, rate_hz: int, frames: int) -> NDArray[np.bool_]:
 
 
 @cache
-def _network() -> Any:
-    return load_silero()
+def _settled_vad() -> SileroVad:
+    """Silero after a second of silence: from scratch it misses words that are said right away."""
+    vad = SileroVad()
+    vad.step(np.zeros(SETTLED_WINDOWS * WINDOW, np.float32))
+    return vad
 
 
 def _near(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
-    return np.asarray(np.convolve(mask, np.ones(2 * reach + 1), mode="same") > 0.5)[: len(mask)]
+    near = np.convolve(mask, np.ones(2 * reach + 1))[reach : reach + len(mask)]
+    return np.asarray(near > 0.5)
 
 
 def _runs(mask: NDArray[np.bool_]) -> list[tuple[int, int]]:

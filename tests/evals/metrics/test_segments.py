@@ -62,6 +62,11 @@ def test_neither_loudness_nor_rate_moves_the_edges(gain_db: float, rate_hz: int)
 
 
 @pytest.mark.assets
+def test_a_recording_of_nothing_but_a_short_word_holds_it() -> None:
+    assert_near(speech_segments(channel([(0.0, 300.0)], 300), 24_000), [(0.0, 300.0)])
+
+
+@pytest.mark.assets
 def test_noise_between_the_speech_is_no_speech() -> None:
     spans = [(1_000.0, 2_500.0), (4_000.0, 5_500.0)]
     noise = np.random.default_rng(0).standard_normal(7_000 * 24).astype(np.float32)
