@@ -49,7 +49,7 @@ def test_uniform_numbers_fill_the_unit_interval() -> None:
     assert ((counts - 256) ** 2 / 256).sum() < 37.7  # chi squared, 15 degrees, p = 0.001
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=16)
 @given(
     seed=st.integers(0, 2**40),
     vocabulary=st.integers(1, 300),
@@ -69,9 +69,9 @@ def test_both_ways_draw_the_same_tokens(
 
 
 def test_a_row_longer_than_a_block_with_forbidden_tokens() -> None:
-    logits = _logits(1, 4, 9001)
+    logits = _logits(1, 3, 9001)
     logits[:, ::3] = -torch.inf
-    logits[:, :4500] -= 3.0  # The draw usually falls into the last two of three blocks.
+    logits[:, :8000] -= 3.0  # So that draws fall into the second block too.
     one, two = (_arguments(logits, 1.3, 200, 0.95, 5) for _ in range(2))
     tokens = sample(**one, backend="triton")
     assert torch.equal(tokens, sample(**two, backend="reference"))
@@ -109,10 +109,10 @@ def test_the_host_never_waits_and_every_replay_draws_anew() -> None:
 
 @pytest.mark.parametrize("backend", ["triton", "reference"])
 def test_equal_logits_are_kept_or_dropped_together(backend: str) -> None:
-    logits = torch.tensor([[1.0, 3.0, 2.0, 2.0, -0.0, 0.0]]).repeat(12, 1)
-    few = set(sample(**_arguments(logits, 9.0, 2, 1.0, 4), backend=backend).tolist())
+    logits = torch.tensor([[1.0, 3.0, 2.0, 2.0, -0.0, 0.0]]).repeat(5, 1)
+    few = set(sample(**_arguments(logits, 9.0, 2, 1.0, 30), backend=backend).tolist())
     assert few == {1, 2, 3}
-    every = set(sample(**_arguments(logits, 9.0, 5, 1.0, 4), backend=backend).tolist())
+    every = set(sample(**_arguments(logits, 9.0, 5, 1.0, 30), backend=backend).tolist())
     assert {4, 5} <= every
 
 
