@@ -9,6 +9,7 @@ from rich.table import Table
 
 from duplex_evals.calibration import Calibration
 from duplex_evals.errors import ResultError
+from duplex_evals.statistics import MIN_EVENTS
 
 BUSY_SHARE: Final = 0.02  # of packets that this machine sends late: it is the bottleneck itself
 
@@ -101,7 +102,7 @@ def table(report: LoadReport) -> Table:
         busy = row.sent_late_share is not None and row.sent_late_share > BUSY_SHARE
         shown.add_row(
             *(str(n) for n in (row.callers, row.completed, row.refused, row.failed, row.turns)),
-            _shown(row.missed_share, ".0%"),
+            _shown(row.missed_share, ".0%") if row.turns >= MIN_EVENTS else f"n < {MIN_EVENTS}",
             *(_shown(ms, ".0f") for ms in (row.p50_ms, row.p90_ms, row.p95_ms)),
             _shown(row.late_share, ".2%"),
             _shown(row.gaps_per_min, ".1f"),

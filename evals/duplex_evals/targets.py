@@ -79,9 +79,9 @@ class WebRtcTarget:
     @cached_property
     def calibration(self) -> Calibration:
         from duplex_evals.echo_peer import calibrate
-        from duplex_evals.network.doors import reach
+        from duplex_evals.network.doors import wait_until_ready
 
-        reach(self.door.url)
+        wait_until_ready(self.door)
         return calibrate("webrtc")
 
     def run(self, scenario: Scenario, seed: int) -> Record:
@@ -104,9 +104,7 @@ class SocketTarget:
     @cached_property
     def calibration(self) -> Calibration:
         from duplex_evals.echo_peer import calibrate
-        from duplex_evals.network.doors import reach
 
-        reach(self.name.removeprefix(OPENAI))
         return calibrate("websocket")
 
     def run(self, scenario: Scenario, seed: int) -> Record:

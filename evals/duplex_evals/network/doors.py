@@ -4,6 +4,7 @@ import json
 import os
 import secrets
 import socket
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ DEFAULT_MODEL: Final = "gpt-realtime"
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 HTTP_TIMEOUT_S: Final = 20.0
 REACH_S: Final = 5.0
+READY_S: Final = 60.0
 
 
 class TargetBusy(TargetError):
@@ -62,6 +64,19 @@ class ProjectDoor:
     def dialect(self) -> Dialect:
         return ProjectProtocol()
 
+    def loading(self) -> str:
+        """What keeps the server from taking calls, "" when nothing does."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/readyz", timeout=HTTP_TIMEOUT_S):
+                return ""
+        except urllib.error.HTTPError as error:
+            with error:
+                text = error.read().decode(errors="replace")
+            # Only servers of this project have the page, and only they say 503 there.
+            return text if error.code == 503 else ""
+        except OSError as error:
+            return str(error)
+
 
 class RealtimeDoor:
     """Any server with ``POST /v1/realtime/calls`` of the OpenAI Realtime API.
@@ -99,15 +114,26 @@ class RealtimeDoor:
         return RealtimeProtocol()
 
 
-def reach(url: str) -> None:
-    """Raise TargetError unless something listens at ``url``: sooner said than after calibrating."""
-    parts = urlsplit(url)
+def wait_until_ready(door: Door) -> None:
+    """Return once ``door`` takes calls: sooner known than after calibrating. Blocks.
+
+    Raises TargetError when nothing listens there, or a server of this project is not ready within
+    a minute.
+    """
+    parts = urlsplit(door.url)
     port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
     try:
         with socket.create_connection((parts.hostname or "", port), REACH_S):
-            return
+            pass
     except OSError as error:
-        raise TargetError(f"nothing answers at {url}: {error}. Does the server run?") from error
+        raise TargetError(
+            f"nothing answers at {door.url}: {error}. Does the server run?"
+        ) from error
+    give_up_s = time.monotonic() + READY_S
+    while isinstance(door, ProjectDoor) and (state := door.loading()):
+        if time.monotonic() > give_up_s:
+            raise TargetError(f"{door.url} is not ready: {state}")
+        time.sleep(1.0)
 
 
 def hang_up(opened: Opened) -> None:
