@@ -58,6 +58,11 @@ class Finding:
     speech_s: float = 0.0
 
 
+def is_case(case: str) -> bool:
+    """Whether that is the id of a case of the content suite."""
+    return any(case in table() for table in (questions, instructions, slot_cases, requests))
+
+
 def kind_of(case: str) -> tuple[str, str]:
     """Part and kind of a case: ("questions", "fact"), ("safety", "unsafe") and so on."""
     part = _PARTS.get(case.partition("-")[0], "safety")
