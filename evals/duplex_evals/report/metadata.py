@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 
 from duplex_agent.assets_table import ASSETS
+from duplex_evals.duplex_summary import VERSION as METRICS_VERSION
+from duplex_evals.segments import SETTINGS
 
 PACKAGES = (
     "duplex-agent",
@@ -42,6 +44,8 @@ def run_metadata(suite: str, agent: str, seed: int, limit: int | None, jobs: int
         "commit": commit(),
         "weights_sha256": weights_hash(),
         "floor": floor_settings(),
+        "segments": SETTINGS,
+        "metrics_version": METRICS_VERSION,
         "asr": asr_version(),
         "normaliser": f"whisper-normalizer {_version('whisper-normalizer')} (English)",
         "machine": machine(),
