@@ -54,10 +54,9 @@ def _human(family: Family, index: int) -> Scenario:
     opener = recorded(f"asterisk:{TURNS[(index + 3) % 20]}")
     if family == "third_party":
         others = [recorded(f"asterisk:{TURNS[(index + 11) % 20]}")]
-    else:  # the reader of the novel, two sentences
+    else:  # the reader of the novel
         names = sorted(transcripts("librivox"))
-        first, second = names[index % 5], names[(index // 2 + 1) % 5]
-        others = [recorded(f"librivox:{first}"), recorded(f"librivox:{second}", gap_ms=300)]
+        others = [recorded(f"librivox:{names[(index // 2 + index % 2) % len(names)]}")]
     return _case(family, index, "human", opener, others)
 
 
