@@ -1,12 +1,15 @@
 """The flow-matching head: noise -> the next continuous speech token.
 
 An AdaLN-MLP as in MAR (arXiv 2406.11838) and CALM (arXiv 2509.06926). It has two time inputs
-(s, t) from the start, so that a one-step flow map can be distilled into the same weights later;
-plain flow matching sets both to the same time. t = 0 is noise, t = 1 is data.
+(s, t): the mean velocity of the jump from s to t (a flow map, arXiv 2505.18825). With both equal
+it is the velocity at that instant, which plain flow matching learns; jumps of any length are
+distilled into the same weights by recipe ``mouth-distill``. t = 0 is noise, t = 1 is data.
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +27,25 @@ class FlowConfig:
 
     width: int = 384
     blocks: int = 4
+
+
+class Sampling(StrEnum):
+    """What a trained head can do with a number of steps."""
+
+    EULER = "euler"
+    """Instantaneous velocities: right when steps are many."""
+    FLOW_MAP = "flow-map"
+    """Jumps from each step's start to its end: right for any number of steps."""
+    ONE_PASS = "one-pass"
+    """A generator without time: one pass, whatever number of steps is asked for."""
+
+
+def step_times(steps: int, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """Times (s, t) that the head is told in each step, [steps] each; a step is 1 / steps long."""
+    if sampling is Sampling.ONE_PASS:
+        return torch.zeros(1), torch.ones(1)
+    starts = torch.arange(steps) / steps
+    return starts, starts if sampling is Sampling.EULER else starts + 1 / steps
 
 
 class _TimeEmbedding(nn.Module):
@@ -59,10 +81,17 @@ class _Block(nn.Module):
 
 
 class FlowHead(nn.Module):
-    """Velocity of a noisy token under a condition; ``sample`` integrates it."""
+    """Velocity of a noisy token under a condition; ``sample`` integrates it.
 
-    def __init__(self, latent_width: int, condition_width: int, config: FlowConfig) -> None:
+    ``sampling`` says what the weights were trained for; a flow map may be asked for Euler steps.
+    """
+
+    def __init__(
+        self, latent_width: int, condition_width: int, config: FlowConfig,
+        out_width: int | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
+        self.sampling = Sampling.EULER
         width = config.width
         self.enter = nn.Linear(latent_width, width)
         self.condition = nn.Linear(condition_width, width)
@@ -71,7 +100,7 @@ class FlowHead(nn.Module):
         self.blocks = nn.ModuleList(_Block(width) for _ in range(config.blocks))
         self.norm = nn.LayerNorm(width, elementwise_affine=False)
         self.last_modulation = nn.Linear(width, 2 * width)
-        self.out = nn.Linear(width, latent_width)
+        self.out = nn.Linear(width, out_width or latent_width)
         for layer in (self.last_modulation, self.out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
@@ -95,27 +124,33 @@ class FlowHead(nn.Module):
         return self._velocity(noisy, self._modulations(condition, s, t))
 
     def sample(self, condition: Tensor, noise: Tensor, steps: int) -> Tensor:
-        """Euler integration from ``noise`` [batch, latent] under ``condition`` [batch, width].
+        """From ``noise`` [batch, latent] to tokens under ``condition`` [batch, width].
 
         The modulations of all steps are computed in one product before the loop.
         """
-        times = torch.arange(steps, dtype=noise.dtype, device=noise.device) / steps
-        times = times[:, None].expand(steps, len(noise))
+        starts, ends = (x.to(noise)[:, None] for x in step_times(steps, self.sampling))
+        steps = len(starts)
         conditions = condition.expand(steps, *condition.shape)
-        every = self._modulations(conditions, times, times)
+        shape = conditions.shape[:-1]
+        every = self._modulations(conditions, starts.expand(shape), ends.expand(shape))
         token = noise
         for step in range(steps):
             token = token + self._velocity(token, [m[step] for m in every]) / steps
         return token
 
 
+Guide = Callable[[Tensor, Tensor], Tensor]
+"""What to add to the velocity of noisy tokens [..., latent] at times [...]."""
+
+
 def flow_matching_loss(
-    head: FlowHead, latents: Tensor, condition: Tensor, draws: int, rng: torch.Generator
-) -> Tensor:
+    head: FlowHead, latents: Tensor, condition: Tensor, draws: int, rng: torch.Generator,
+    guide: Guide | None = None,
+) -> Tensor:  # fmt: skip
     """Mean squared velocity error per token, [tokens], over ``draws`` noise samples each.
 
     ``latents`` [tokens, latent], ``condition`` [tokens, width]. Logit-normal time (0.4, 1) as in
-    Kyutai's published recipe.
+    Kyutai's published recipe. ``guide`` moves the velocity that is learnt.
     """
     shape = (draws, *latents.shape)
     noise = torch.randn(shape, generator=rng, device=latents.device)
@@ -123,5 +158,6 @@ def flow_matching_loss(
     t = torch.sigmoid(0.4 + normal)
     noisy = torch.lerp(noise, latents.expand(shape), t[..., None])
     velocity = head(noisy, condition.expand(draws, *condition.shape), t, t)
-    error = velocity.float() - (latents - noise)
+    wanted = latents - noise if guide is None else latents - noise + guide(noisy, t)
+    error = velocity.float() - wanted
     return error.square().mean(dim=-1).mean(dim=0)

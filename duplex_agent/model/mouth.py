@@ -169,6 +169,10 @@ class Mouth(nn.Module):
         """What the head sees: talker output and the clean token before it."""
         return torch.cat([talked, previous], dim=-1)
 
+    def sample(self, condition: Tensor, noise: Tensor, steps: int) -> Tensor:
+        """A normalised token [B, 48] under ``condition``, drawn with ``noise`` [B, 48]."""
+        return self.head.sample(condition, noise, steps)
+
     @torch.inference_mode()
     def step(
         self, slots: Tensor, thinker: Tensor, noise: Tensor, state: MouthState, steps: int
@@ -176,5 +180,5 @@ class Mouth(nn.Module):
         """One tick: slots [B, 12, phones], thinker [B, 576], noise [B, 48] -> token [B, 48]."""
         previous = state.previous
         talked, state = self.talk(slots[:, None], previous[:, None], thinker[:, None], state)
-        token = self.head.sample(self.condition(talked[:, 0], previous), noise, steps)
+        token = self.sample(self.condition(talked[:, 0], previous), noise, steps)
         return self.denormalise(token), replace(state, previous=token)

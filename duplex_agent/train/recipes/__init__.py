@@ -9,9 +9,13 @@ from duplex_agent.train.loop import LoopConfig, Recipe
 Builder = Callable[[bool], tuple[Recipe, LoopConfig]]
 
 _BUILDERS: dict[str, str] = {
+    "latents": "duplex_agent.train.recipes.latents",
     "codec": "duplex_agent.train.recipes.codec",
     "phones": "duplex_agent.train.recipes.phones",
     "mouth": "duplex_agent.train.recipes.mouth",
+    "mouth-distill": "duplex_agent.train.recipes.mouth_distill",
+    "mouth-energy": "duplex_agent.train.recipes.mouth_energy",
+    "mouth-fsq": "duplex_agent.train.recipes.mouth_fsq",
     "ear": "duplex_agent.train.recipes.ear",
 }
 

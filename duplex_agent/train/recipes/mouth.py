@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -10,10 +11,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from duplex_agent.model import checkpoint
 from duplex_agent.model.flow import FlowConfig, flow_matching_loss
 from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth, MouthConfig
+from duplex_agent.model.mouth_file import save_mouth
 from duplex_agent.model.phones import PHONE_ID, PHONES
 from duplex_agent.model.slots import phone_shares
 from duplex_agent.train.agent_speech import Utterance, prepare_speech, read_corpus
@@ -21,8 +22,11 @@ from duplex_agent.train.latent_cache import Tokens, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.thinker_states import read_states
 
-_DRAWS = 4
+DRAWS = 4
 CONDITION_DROPOUT = 0.1
+SMOKE_CONFIG = MouthConfig(
+    width=64, layers=2, heads=2, feed_forward=128, flow=FlowConfig(width=64, blocks=2)
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class MouthRecipe(Recipe):
     """
 
     name = "mouth"
+    notes: ClassVar[dict[str, str]] = {"condition_dropout": str(CONDITION_DROPOUT)}
+    """What stands in the weight file beside the recipe."""
 
     def __init__(self, smoke: bool, config: MouthConfig, batch: int) -> None:
         self.smoke, self.config, self.batch_size = smoke, config, batch
@@ -96,24 +102,42 @@ class MouthRecipe(Recipe):
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Mouth)
         latents = model.normalise(batch.latents)
-        previous = F.pad(latents[:, :-1], (0, 0, 1, 0))
-        # Free running never sees clean history, so training must not either.
-        rows = len(previous)
-        spread = torch.rand(rows, 1, 1, generator=rng) * 0.5
-        spread = spread * (torch.rand(rows, 1, 1, generator=rng) < 0.7)
-        heard = previous + spread * torch.randn(previous.shape, generator=rng)
-        talked, _ = model.talk(batch.slots, heard, batch.thinker, model.new_state(rows))
+        heard = corrupted_history(latents, rng)
+        talked = talk_through(model, batch, heard)
         told = torch.rand(*talked.shape[:2], 1, generator=rng) >= CONDITION_DROPOUT
         condition = model.condition(talked * told, heard)
         errors = flow_matching_loss(
-            model.head, latents.flatten(0, 1), condition.flatten(0, 1), _DRAWS, rng
+            model.head, latents.flatten(0, 1), condition.flatten(0, 1), DRAWS, rng
         )
-        mask = batch.mask.flatten()
-        loss = (errors * mask).sum() / mask.sum()
+        loss = masked_mean(errors, batch.mask)
         return loss, {"flow": float(loss.detach())}
 
     def export(self, model: nn.Module, out: Path) -> None:
-        checkpoint.save(out / "mouth.safetensors", model.state_dict(), {"recipe": self.name}, True)
+        assert isinstance(model, Mouth)
+        save_mouth(out / f"{self.name}.safetensors", model, self.name, self.notes)
+
+
+def corrupted_history(latents: Tensor, rng: torch.Generator) -> Tensor:
+    """The token before each of ``latents`` [B, T, 48], blurred by another amount in every row.
+
+    Free running never sees clean history, so training must not either.
+    """
+    previous = F.pad(latents[:, :-1], (0, 0, 1, 0))
+    rows = len(previous)
+    spread = torch.rand(rows, 1, 1, generator=rng) * 0.5
+    spread = spread * (torch.rand(rows, 1, 1, generator=rng) < 0.7)
+    return previous + spread * torch.randn(previous.shape, generator=rng)
+
+
+def talk_through(model: Mouth, batch: MouthBatch, heard: Tensor) -> Tensor:
+    """What the talker makes of whole rows with the history ``heard`` [B, T, 48], [B, T, D]."""
+    return model.talk(batch.slots, heard, batch.thinker, model.new_state(len(heard)))[0]
+
+
+def masked_mean(errors: Tensor, mask: Tensor) -> Tensor:
+    """Mean of ``errors`` [B * T] over the ticks that ``mask`` [B, T] says exist."""
+    exists = mask.flatten()
+    return (errors * exists).sum() / exists.sum()
 
 
 def set_normalisation(model: Mouth, tokens: list[Tokens]) -> None:
@@ -140,9 +164,6 @@ def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: one to two hours of one core with AMX; smoke: under a minute."""
     loop = LoopConfig(steps=2900, lr=6e-4, warmup=200, ema=0.998, weight_decay=0.01)
     if smoke:
-        small = MouthConfig(
-            width=64, layers=2, heads=2, feed_forward=128, flow=FlowConfig(width=64, blocks=2)
-        )
         loop = replace(loop, steps=120, warmup=5, log_every=5, ema=0.9, precision="fp32", lr=3e-3)
-        return MouthRecipe(True, small, batch=8), loop
+        return MouthRecipe(True, SMOKE_CONFIG, batch=8), loop
     return MouthRecipe(False, MouthConfig(), batch=24), loop

@@ -1,0 +1,74 @@
+"""Recipe ``mouth-fsq``: the discrete baseline, the same mouth trained on codes of the same tokens.
+
+Talker, network of the head, data, history corruption, number of draws and schedule are recipe
+``mouth``'s. What differs: history and target are rounded, and the loss is cross-entropy.
+"""
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from duplex_agent.model.latents import LATENT_WIDTH
+from duplex_agent.model.mouth import MouthConfig
+from duplex_agent.model.mouth_fsq import CodeMouth, from_codes, to_codes
+from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.recipes import mouth
+from duplex_agent.train.recipes.mouth import (
+    DRAWS,
+    SMOKE_CONFIG,
+    MouthBatch,
+    MouthRecipe,
+    corrupted_history,
+    masked_mean,
+    set_normalisation,
+    talk_through,
+)
+
+
+def code_loss(
+    model: CodeMouth, codes: Tensor, condition: Tensor, draws: int, rng: torch.Generator
+) -> Tensor:
+    """Cross-entropy in nats per code and token, [tokens], over ``draws`` prefixes each.
+
+    ``codes`` [tokens, 48], ``condition`` [tokens, width]. Any number of leading dimensions may be
+    known, so that the sampler may take any number of rounds.
+    """
+    shape = (draws, *codes.shape)
+    known = torch.randint(LATENT_WIDTH, shape[:-1], generator=rng, device=codes.device)
+    conditions = condition.expand(draws, *condition.shape)
+    logits = model.logits(from_codes(codes).expand(shape), conditions, known).float()
+    nats = F.cross_entropy(logits.flatten(0, 2), codes.expand(shape).flatten(), reduction="none")
+    hidden = torch.arange(LATENT_WIDTH, device=codes.device) >= known[..., None]
+    return ((nats.view(shape) * hidden).sum(dim=-1) / hidden.sum(dim=-1)).mean(dim=0)
+
+
+class MouthFsqRecipe(MouthRecipe):
+    """Codes in, codes out; everything else as in recipe ``mouth``."""
+
+    name = "mouth-fsq"
+    notes: ClassVar[dict[str, str]] = {}
+
+    def model(self) -> nn.Module:
+        model = CodeMouth(self.config)
+        set_normalisation(model, [e.tokens for e in self.examples])
+        return model
+
+    def loss(
+        self, model: nn.Module, batch: MouthBatch, rng: torch.Generator
+    ) -> tuple[Tensor, dict[str, float]]:
+        assert isinstance(model, CodeMouth)
+        codes = to_codes(model.normalise(batch.latents))
+        # Noise on the history moves it to neighbouring codes: the discrete form of the same blur.
+        heard = from_codes(to_codes(corrupted_history(from_codes(codes), rng)))
+        condition = model.condition(talk_through(model, batch, heard), heard)
+        errors = code_loss(model, codes.flatten(0, 1), condition.flatten(0, 1), DRAWS, rng)
+        return masked_mean(errors, batch.mask), {}
+
+
+def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
+    """Steps, rate and sizes of recipe ``mouth``, so that only the kind of token differs."""
+    _, loop = mouth.build(smoke)
+    config, batch = (SMOKE_CONFIG, 8) if smoke else (MouthConfig(), 24)
+    return MouthFsqRecipe(smoke, config, batch), loop
