@@ -122,6 +122,8 @@ def test_a_voice_detector_takes_the_script_for_speech() -> None:
 
 
 @pytest.mark.assets
+@pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_the_local_agent_runs_as_its_session_does() -> None:
     from duplex_evals.local_agent import LocalAgent
 
