@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from duplex_kernels.bench.__main__ import UNFINISHED, main
 from duplex_kernels.bench.case import Case, Setting
 from duplex_kernels.bench.measure import run_case
+from duplex_kernels.bench.report import Report
 from duplex_kernels.bench.roofline import Roofline
 from duplex_kernels.bench.table import Row, render
 from duplex_kernels.bench.timing import Time
@@ -47,8 +49,9 @@ def test_the_small_form_runs_every_benchmark_and_says_that_it_measures_nothing(
     assert done.returncode == 0, done.stdout + done.stderr
     saved = json.loads((tmp_path / "results.json").read_text())
     assert "no figures of performance" in saved["machine"]
-    assert saved["bytes_per_second"] is None
-    assert {row["table"] for row in saved["rows"]} >= {"flow_head_step", "rms_norm", "sampling"}
+    assert saved["roofline"]["bytes_per_second"] is None
+    tables = {row["table"] for row in saved["rows"]}
+    assert tables >= {"paged_attention", "rope_append", "flow_head_step", "rms_norm", "sampling"}
     for row in saved["rows"]:
         assert row["max_error"] <= row["tolerance"]
         assert row["share"] is None
@@ -57,10 +60,11 @@ def test_the_small_form_runs_every_benchmark_and_says_that_it_measures_nothing(
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU to measure")
-def test_without_a_gpu_it_refuses_to_give_figures() -> None:
-    done = _bench()
-    assert done.returncode == 2
-    assert "--cpu" in done.stderr
+def test_without_a_gpu_it_refuses_to_give_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main([])
+    assert stopped.value.code == 2
+    assert "--cpu" in capsys.readouterr().err
 
 
 def test_a_wrong_result_is_a_failure_and_has_no_times() -> None:
@@ -101,3 +105,31 @@ def test_a_row_shows_its_share_of_the_floor_and_the_best_peer() -> None:
     last = render([row]).splitlines()[-1]
     for cell in ("batch 1", "4.00 (3.90-4.10)", "75%", "20.00 (5.00x)", "6.00 (1.50x)", "1.50"):
         assert f" {cell} " in last
+
+
+def test_a_report_goes_on_where_it_was_and_runs_failures_again(tmp_path: Path) -> None:
+    first = Report.begin(_SMALL, tmp_path)
+    good = run_case(_case(0.0), _SMALL, Roofline())
+    first.add(good)
+    first.add(Row("t", "other", error="RuntimeError: no"))
+    second = Report.begin(_SMALL, tmp_path)
+    assert second.rows == first.rows
+    assert second.has("t", "s")
+    assert not second.has("t", "other")
+    second.add(Row("t", "other", max_error=0.0))
+    assert [row.error for row in second.rows] == [None, None]
+
+
+def test_a_report_of_another_machine_is_begun_anew(tmp_path: Path) -> None:
+    Report.begin(_SMALL, tmp_path).add(Row("t", "s"))
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "machine": "another"}))
+    assert Report.begin(_SMALL, tmp_path).rows == []
+
+
+def test_without_time_left_nothing_is_begun(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    assert main(["--cpu", "--only", "launch_savers", "--seconds", "0"]) == UNFINISHED
+    assert "call again" in capsys.readouterr().out
