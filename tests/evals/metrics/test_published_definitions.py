@@ -88,6 +88,7 @@ def test_tau_voice_counts_every_start_over_the_user() -> None:
     [
         ((), [1]),
         (((9_900.0, 11_000.0),), [0]),  # answers within two seconds of the end
+        (((10_800.0, 12_000.0),), [0]),
         (((11_400.0, 12_000.0),), [1]),
         (((5_000.0, 8_500.0),), [0]),  # stops within one
         (((5_000.0, 9_300.0),), [1]),

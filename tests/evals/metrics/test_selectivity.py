@@ -42,7 +42,7 @@ def test_an_answer_that_is_still_owed_is_not_blamed_on_others() -> None:
     asked = placed("turn", (1_000.0, 2_500.0))
     late = ((4_500.0, 6_000.0),)
     assert answered(talk(asked, OTHERS, agent=late), OTHERS) is None
-    on_the_floor = placed("turn", (3_500.0, 5_000.0))
+    on_the_floor = placed("turn", (3_500.0, 5_000.0), expect="backchannel")
     assert answered(talk(on_the_floor, OTHERS, agent=late), OTHERS) is None
 
 
