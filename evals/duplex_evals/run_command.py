@@ -1,7 +1,7 @@
 """What ``duplex-evals run`` does: suites and agents by name, progress, reports, gates."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
@@ -18,10 +18,11 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from duplex_evals.agents import Agent
 from duplex_evals.errors import EvalError, TargetError
 from duplex_evals.figures import Summary
 from duplex_evals.gates import judge, read_gates
-from duplex_evals.report.build import build
+from duplex_evals.report.build import build, case_of
 from duplex_evals.report.document import Report
 from duplex_evals.report.metadata import run_metadata, weights_hash
 from duplex_evals.report.page import HEADLINES
@@ -41,7 +42,7 @@ class UsageError(EvalError):
 
 @dataclass(frozen=True)
 class Order:
-    """What the command line asks for; ``out`` gets a folder for every agent."""
+    """What the command line asks for; ``out`` gets a folder SUITE-AGENT for every agent."""
 
     suite: str
     agents: Sequence[str]
@@ -64,9 +65,9 @@ def run_order(order: Order, console: Console) -> bool:
     scenarios = [] if order.suite == WAVCHAT else read_suite(order.suite, order.limit)
     reports, folders = [], []
     for text, target in targets:
-        folder = order.out / _slug(target.name)
+        folder = order.out / _slug(f"{Path(order.suite).stem}-{target.name}")
         if order.suite == WAVCHAT:
-            report = _wavchat(order, target, folder)
+            report = _wavchat(order, text, target, folder, console)
         else:
             report = _duplex(order, text, target, scenarios, folder, console)
         verdicts = judge(gates, report.summary)
@@ -99,6 +100,15 @@ def open_runner(text: str) -> Runner:
     if isinstance(target, OfflineTarget):
         _ = target.agent  # an agent that cannot be loaded ends the run, not each conversation
     return target.run
+
+
+def _open_agent(text: str) -> Agent:
+    import torch
+
+    torch.set_num_threads(1)
+    target = parse_target(text)
+    assert isinstance(target, OfflineTarget)
+    return target.agent
 
 
 def _target(text: str) -> Target:
@@ -140,14 +150,36 @@ def _duplex(
     return build(ordered, meta, folder, target.abilities)
 
 
-def _wavchat(order: Order, target: Target, folder: Path) -> Report:
+def _wavchat(order: Order, text: str, target: Target, folder: Path, console: Console) -> Report:
     from duplex_evals.wavchat import run as run_wavchat
 
     if not isinstance(target, OfflineTarget):
         raise UsageError(f"{WAVCHAT} talks through the tick: local or cascade, not a URL")
-    meta = run_metadata(WAVCHAT, target.name, order.seed, order.limit, 1)
-    figures = run_wavchat(lambda: target.agent, folder, order.limit, order.judge_url)
-    return Report(meta, Summary(figures))
+    meta = run_metadata(WAVCHAT, target.name, order.seed, order.limit, order.jobs)
+    outcomes: list[Outcome] = []
+
+    def shown(held: Iterable[Outcome], total: int) -> Iterator[Outcome]:
+        with _bar(console) as bar:
+            task = bar.add_task(target.name, total=total)
+            for outcome in held:
+                outcomes.append(outcome)
+                bar.advance(task)
+                yield outcome
+        console.print(f"{target.name}: listening to {len(outcomes)} replies", highlight=False)
+
+    # records of other weights are other records
+    kept = folder / sha256(_version(target).encode()).hexdigest()[:10]
+    figures = run_wavchat(
+        partial(_open_agent, text),
+        kept,
+        order.limit,
+        order.judge_url or None,
+        order.seed,
+        order.jobs,
+        shown,
+    )
+    cases = [case_of(outcome, folder) for outcome in outcomes]
+    return Report(meta, Summary(figures), cases)
 
 
 def _version(target: Target) -> str:

@@ -47,7 +47,7 @@ def suite(tmp_path) -> Path:
 def test_a_run_writes_its_report_and_passes(duplex_evals, suite, tmp_path):
     code, said = duplex_evals("run", suite, "--agent", "scripted", "--out", tmp_path / "o")
     assert code == 0, said
-    written = {file.name for file in (tmp_path / "o" / "scripted").iterdir()}
+    written = {file.name for file in (tmp_path / "o" / "suite-scripted").iterdir()}
     assert {"report.json", "report.md", "report.html", "results.jsonl", "records"} <= written
 
 
@@ -68,7 +68,7 @@ def test_a_missing_clip_gives_1_and_names_it(duplex_evals, suite, tmp_path):
     code, said = duplex_evals("run", suite, "--agent", "scripted", "--out", tmp_path / "o")
     assert code == 1
     assert "none.wav" in said
-    assert (tmp_path / "o" / "scripted" / "report.html").is_file()
+    assert (tmp_path / "o" / "suite-scripted" / "report.html").is_file()
 
 
 @pytest.mark.parametrize(

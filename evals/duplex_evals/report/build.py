@@ -40,16 +40,13 @@ def build(
 ) -> Report:
     """The report of a run, conversations in the order given. Raises ResultError."""
     outcomes = list(outcomes)
-    kept = [o for o in outcomes if not o.error]
-    cases = {id(o): _case(o, out) for o in outcomes}
-    return Report(
-        meta=meta,
-        summary=summarise(Stored([o.folder for o in kept]), abilities),
-        cases=[cases[id(o)] for o in outcomes],
-    )
+    kept = [o.folder for o in outcomes if not o.error]
+    cases = [case_of(o, out) for o in outcomes]
+    return Report(meta, summarise(Stored(kept), abilities), cases)
 
 
-def _case(outcome: Outcome, out: Path) -> Case:
+def case_of(outcome: Outcome, out: Path) -> Case:
+    """What the report of the run in ``out`` says about one conversation."""
     scenario = outcome.scenario
     case = Case(scenario.id, scenario.family, scenario.subtype, scenario.voice)
     if outcome.error:

@@ -1,11 +1,13 @@
 """Figures of one or more runs as rows: one figure a row, one run a column."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from duplex_evals.figures import Figure
 from duplex_evals.report import wording
 from duplex_evals.report.document import Report
+
+_Key = tuple[str, str, str, str]  # name, family, subtype, voice
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,8 @@ def chapters(reports: Sequence[Report]) -> list[Chapter]:
     """Every figure of ``reports``, those over everything first and their parts inside them."""
     found = [{_key(f): f for f in report.summary.figures} for report in reports]
     keys = list(dict.fromkeys(key for figures in found for key in figures))
+    if all(family and subtype for _, family, subtype, _ in keys):
+        return _by_ability(keys, found)
     whole = dict.fromkeys(name for name, *_ in keys)
     by_title: dict[str, list[Row]] = {}
     for name in whole:
@@ -56,7 +60,13 @@ def chapters(reports: Sequence[Report]) -> list[Chapter]:
     return [Chapter(title, by_title[title]) for title in order if title in by_title]
 
 
-_Key = tuple[str, str, str, str]
+def _by_ability(keys: list[_Key], found: list[dict[_Key, Figure]]) -> list[Chapter]:
+    """The WavChat table: a chapter for every ability, a row for every figure of its tasks."""
+    by_ability: dict[str, list[Row]] = {}
+    for key in keys:
+        row = _row(key, found)
+        by_ability.setdefault(key[1], []).append(replace(row, place=key[2]))
+    return [Chapter(name[:1].upper() + name[1:], rows) for name, rows in by_ability.items()]
 
 
 def _key(figure: Figure) -> _Key:

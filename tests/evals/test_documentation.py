@@ -1,0 +1,34 @@
+"""What docs/evals.md shows is what the code takes."""
+
+import re
+from pathlib import Path
+
+import pytest
+from duplex_evals.duplex_summary import summarise
+from duplex_evals.gates import judge, read_gates
+from duplex_evals.scenario import read_scenarios
+
+DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "evals.md"
+
+
+@pytest.fixture
+def examples(tmp_path) -> list[Path]:
+    files = []
+    for number, block in enumerate(re.findall(r"```yaml\n(.*?)```", DOCUMENT.read_text(), re.S)):
+        file = tmp_path / f"{number}.yaml"
+        file.write_text(block)
+        files.append(file)
+    return files
+
+
+def test_the_gates_of_the_documentation_name_figures_that_exist(examples):
+    summary = summarise([])
+    figures = {figure.name for figure in summary.figures}
+    gates = read_gates(examples[0])
+    assert {gate.figure for gate in gates} <= figures
+    assert len(judge([g for g in gates if not g.family], summary)) == 2
+
+
+def test_the_scenario_of_the_documentation_fits_the_schema(examples):
+    [scenario] = read_scenarios(examples[1])
+    assert [item.expect for item in scenario.items] == ["reply", "stop"]
