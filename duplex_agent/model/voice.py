@@ -141,7 +141,7 @@ def load_voice(settings: VoiceSettings | None = None) -> Voice:
     """The shipped voice; raises CheckpointError when its weight files are missing or broken."""
     codec, mouth, phones, timing = CodecDecoder(), Mouth(), Phones(), Timing()
     for name, parts in (
-        ("codec", {"codec.": codec}),
+        ("codec", {"": codec}),
         ("mouth", {"": mouth}),
         ("phones", {"phones.": phones, "timing.": timing}),
     ):

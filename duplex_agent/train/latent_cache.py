@@ -1,34 +1,87 @@
-"""The latent transform of a corpus: fitted once, then read by every recipe that needs tokens."""
+"""The teacher's speech as continuous tokens: encoded once, then read by every recipe."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from rich.progress import track
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.model import checkpoint
-from duplex_agent.model.latents import LatentTransform
+from duplex_agent.model.latents import LatentEncoder
 from duplex_agent.train.agent_speech import read_corpus
+from duplex_agent.train.loop import train
 
-TRANSFORM_FILE: Final = "latents.safetensors"
-_FIT_UTTERANCES = 1500
+TOKENS_FILE: Final = "tokens.npz"
+ENCODER_FILE: Final = "latents.safetensors"
+TAIL_TICKS: Final = 2
+"""Ticks of silence behind every utterance: the mouth learns to fall silent in them."""
 
 
-def fit_transform(speech: Path, target: Path) -> LatentTransform:
-    """Fit the latent transform on the first utterances and store it; an existing file is read."""
-    transform = LatentTransform()
-    if target.exists():
-        checkpoint.load_module(transform, checkpoint.load(target)[0])
-        return transform
-    patches = []
-    for utterance, _ in zip(read_corpus(speech), range(_FIT_UTTERANCES), strict=False):
-        tokens = len(utterance.pcm) // AGENT_TICK_SAMPLES
-        pcm = torch.from_numpy(utterance.pcm[: tokens * AGENT_TICK_SAMPLES] / np.float32(32768))
-        patches.append(transform.patches(pcm[None])[0])
-    kept = transform.fit(torch.cat(patches))
-    tensors = dict(transform.state_dict())
-    checkpoint.save(target, tensors, {"variance_kept": f"{kept:.4f}"}, int8=False)
-    # fp16 storage rounds the transform: everybody must use the rounded one.
-    checkpoint.load_module(transform, checkpoint.load(target)[0])
-    return transform
+@dataclass(frozen=True)
+class Tokens:
+    """Posterior of an utterance's tokens: mean and standard deviation float16 [ticks, 48]."""
+
+    mean: NDArray[np.float16]
+    deviation: NDArray[np.float16]
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float32]:
+        """A sample: what a decoder must understand is never only the mean (arXiv 2410.16048)."""
+        noise = rng.standard_normal(self.mean.shape, dtype=np.float32)
+        return self.mean.astype(np.float32) + self.deviation * noise
+
+
+def load_encoder(speech: Path, smoke: bool) -> LatentEncoder:
+    """The shipped encoder; in smoke runs one trained for seconds on the corpus in ``speech``."""
+    file = checkpoint.WEIGHTS_DIR / ENCODER_FILE
+    if smoke or not file.exists():
+        from duplex_agent.train.recipes import build
+
+        work = speech.parent / ("latents-smoke" if smoke else "latents")
+        file = work / ENCODER_FILE
+        if not file.exists():
+            train(*build("latents", smoke), work, out=work)
+    encoder = LatentEncoder()
+    checkpoint.load_module(encoder, checkpoint.load(file)[0])
+    return encoder.eval()
+
+
+def padded_pcm(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
+    """Sound filled up to whole ticks, and the ticks of silence behind it."""
+    ticks = -(-len(pcm) // AGENT_TICK_SAMPLES) + TAIL_TICKS
+    padded = np.zeros(ticks * AGENT_TICK_SAMPLES, np.float32)
+    padded[: len(pcm)] = pcm / np.float32(32768)
+    return padded
+
+
+@torch.inference_mode()
+def _encode(encoder: LatentEncoder, pcm: NDArray[np.int16]) -> Tokens:
+    patches = encoder.patches(torch.from_numpy(padded_pcm(pcm))[None])
+    mean, log_variance = encoder.posterior(patches[0])
+    deviation = (0.5 * log_variance).exp()
+    return Tokens(mean.numpy().astype(np.float16), deviation.numpy().astype(np.float16))
+
+
+def read_tokens(speech: Path, smoke: bool) -> list[Tokens]:
+    """Tokens of every utterance of the corpus in ``speech``, in its order."""
+    file = speech / TOKENS_FILE
+    if not file.exists():
+        encoder = load_encoder(speech, smoke)
+        utterances = track(read_corpus(speech), "encoding speech", transient=True)
+        made = [_encode(encoder, u.pcm) for u in utterances]
+        partial = file.with_suffix(".part")
+        with partial.open("wb") as out:
+            np.savez(
+                out,
+                ticks=np.array([len(t.mean) for t in made]),
+                mean=np.concatenate([t.mean for t in made]),
+                deviation=np.concatenate([t.deviation for t in made]),
+            )
+        partial.rename(file)
+    with np.load(file) as stored:
+        ends = np.cumsum(stored["ticks"])[:-1]
+        means, deviations = np.split(stored["mean"], ends), np.split(stored["deviation"], ends)
+    return [Tokens(m, d) for m, d in zip(means, deviations, strict=True)]

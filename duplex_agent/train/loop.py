@@ -164,7 +164,9 @@ class _Run:
             raise TrainingError(f"loss became {loss.item()} at step {self.step}; lower the rate")
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.parameters.values(), config.clip)
+        # Group by group: a judge's gradients must not be scaled by those of what it judges.
+        for group in self.optimiser.param_groups:
+            nn.utils.clip_grad_norm_(group["params"], config.clip)
         self.optimiser.step()
         decay = min(config.ema, (1 + self.step) / (10 + self.step))
         with torch.no_grad():

@@ -1,8 +1,8 @@
-"""Recipe ``codec``: fit the latent transform, then learn to turn its tokens back into sound."""
+"""Recipe ``codec``: turn continuous tokens back into sound."""
 
-import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,109 +12,124 @@ from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.model import checkpoint
-from duplex_agent.model.codec import OUTPUT_DELAY_SAMPLES, CodecConfig, CodecDecoder
-from duplex_agent.model.latents import LatentTransform
+from duplex_agent.model.codec import MIDDLE_HZ, OUTPUT_DELAY_SAMPLES, CodecConfig, CodecDecoder
+from duplex_agent.model.latents import FRAMES_PER_TOKEN, WINDOW_SAMPLES, centred_spectrum
 from duplex_agent.train.agent_speech import prepare_speech, read_corpus
-from duplex_agent.train.discriminator import SpectrogramDiscriminator
-from duplex_agent.train.latent_cache import TRANSFORM_FILE, fit_transform
+from duplex_agent.train.latent_cache import Tokens, padded_pcm, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.pitch import Pitch, read_pitch
 from duplex_agent.train.spectral import MultiResolutionSpectralLoss
 
-_JUDGED_TOKENS = 6
+_SEGMENT_TOKENS = 15  # the first one is lead-in: without history it is not judged
+_WAVE_WEIGHT, _PITCH_WEIGHT = 1.0, 2.0
 
 
-class CodecModel(nn.Module):
-    """Decoder (ships) and discriminator (does not)."""
+@dataclass(frozen=True)
+class _Example:
+    pcm: NDArray[np.int16]
+    tokens: Tokens
+    pitch: Pitch
 
-    def __init__(self, config: CodecConfig) -> None:
-        super().__init__()
-        self.decoder = CodecDecoder(config)
-        self.discriminator = SpectrogramDiscriminator()
+
+@dataclass(frozen=True)
+class CodecBatch:
+    """Segments: ``pcm`` [B, n * 1920], ``latents`` [B, n, 48], and per frame [B, n * 8] the
+    teacher's log pitch over 90 Hz, whether it is voiced, and the phase of its fundamental.
+    """
+
+    pcm: Tensor
+    latents: Tensor
+    log_pitch: Tensor
+    voiced: Tensor
+    phase: Tensor
+
+
+def wave_distance(made: Tensor, real: Tensor) -> Tensor:
+    """Distance of complex spectra, errors counted relative to the root of the magnitude."""
+    return ((made - real).abs() / (real.abs().sqrt() + 0.1)).mean()
 
 
 class CodecRecipe(Recipe):
-    """Spectral reconstruction first, then an adversarial term that takes the buzz out."""
+    """Pulses follow the teacher's own phase, so the voiced part is compared as a wave."""
 
     name = "codec"
 
-    def __init__(self, smoke: bool, config: CodecConfig, batch: int, adversarial_from: int) -> None:
-        self.smoke, self.config = smoke, config
-        self.batch_size, self.adversarial_from = batch, adversarial_from
-        self.tokens = 14
-        self.transform = LatentTransform()
+    def __init__(self, smoke: bool, config: CodecConfig, batch: int) -> None:
+        self.smoke, self.config, self.batch_size = smoke, config, batch
         self.spectral = MultiResolutionSpectralLoss()
-        self.pcm: list[NDArray[np.int16]] = []
-        self.step = 0
+        self.examples: list[_Example] = []
 
     def prepare(self, work: Path) -> None:
         speech = prepare_speech(work, self.smoke)
-        self.transform = fit_transform(speech, speech / TRANSFORM_FILE)
-        least = (self.tokens + 1) * AGENT_TICK_SAMPLES
-        utterances = track(read_corpus(speech), "reading speech", transient=True)
-        self.pcm = [u.pcm for u in utterances if len(u.pcm) > least]
+        columns = zip(
+            track(read_corpus(speech), "reading speech", transient=True),
+            read_tokens(speech, self.smoke),
+            read_pitch(speech),
+            strict=True,
+        )
+        least = _SEGMENT_TOKENS * AGENT_TICK_SAMPLES
+        self.examples = [_Example(u.pcm, t, p) for u, t, p in columns if len(u.pcm) > least]
 
     def model(self) -> nn.Module:
-        return CodecModel(self.config)
+        return CodecDecoder(self.config)
 
-    def parameter_groups(self, model: nn.Module, lr: float) -> list[dict[str, object]]:
-        assert isinstance(model, CodecModel)
-        return [
-            {"params": list(model.decoder.parameters()), "lr": lr},
-            {"params": list(model.discriminator.parameters()), "lr": lr * 0.5},
-        ]
-
-    def batch(self, step: int, rng: np.random.Generator) -> Tensor:
-        """One token of lead-in, then the segments: [batch, (tokens + 1) * 1920]."""
-        self.step = step
-        length = (self.tokens + 1) * AGENT_TICK_SAMPLES
+    def batch(self, step: int, rng: np.random.Generator) -> CodecBatch:
         rows = []
-        for index in rng.integers(len(self.pcm), size=self.batch_size):
-            pcm = self.pcm[index]
-            start = rng.integers(len(pcm) - length)
-            rows.append(pcm[start : start + length])
-        gain = rng.uniform(0.7, 1.1, size=(self.batch_size, 1)).astype(np.float32)
-        return torch.from_numpy(np.stack(rows).astype(np.float32) / 32768 * gain)
+        for index in rng.integers(len(self.examples), size=self.batch_size):
+            example = self.examples[index]
+            start = int(rng.integers(len(example.pcm) // AGENT_TICK_SAMPLES - _SEGMENT_TOKENS + 1))
+            rows.append(_segment(example, start, rng))
+        return CodecBatch(*(torch.from_numpy(np.stack(c)) for c in zip(*rows, strict=True)))
 
     def loss(
-        self, model: nn.Module, batch: Tensor, rng: torch.Generator
+        self, model: nn.Module, batch: Any, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        assert isinstance(model, CodecModel)
-        with torch.autocast(batch.device.type, enabled=False):
-            latents = self.transform.encode(batch)
-        spread = torch.rand(len(latents), 1, 1, generator=rng) * 0.3
-        latents = latents + spread * torch.randn(latents.shape, generator=rng)
-        made, _ = model.decoder(latents, model.decoder.new_state(len(latents)))
-        # The decoder answers 15 ms late; the first token has no history to work with.
-        made = made[:, AGENT_TICK_SAMPLES + OUTPUT_DELAY_SAMPLES :].float()
-        real = batch[:, AGENT_TICK_SAMPLES : batch.shape[1] - OUTPUT_DELAY_SAMPLES]
-        with torch.autocast(batch.device.type, enabled=False):
+        assert isinstance(model, CodecDecoder)
+        rows = len(batch.pcm)
+        # What the mouth makes is less exact than the encoder.
+        spread = torch.rand(rows, 1, 1, generator=rng) * 0.2
+        latents = batch.latents + spread * torch.randn(batch.latents.shape, generator=rng)
+        shape, _ = model.shape(latents, model.new_state(rows).tails)
+        off = ((shape.log_pitch - batch.log_pitch).abs() * batch.voiced).sum()
+        pitch = off / batch.voiced.sum().clamp_min(1)
+        with torch.autocast(batch.pcm.device.type, enabled=False):
+            real_frames = centred_spectrum(batch.pcm, WINDOW_SAMPLES, model.window)
+            true = replace(shape, log_pitch=batch.log_pitch)
+            first = torch.randint(1 << 20, (rows,), generator=rng)
+            voiced, noise = model.frame_spectra(true, batch.phase, first)
+            lead = FRAMES_PER_TOKEN
+            wave = wave_distance(voiced[:, lead:], real_frames[:, lead:])
+            made, _ = model.overlap_add(voiced + noise, model.new_state(rows).overlap)
+            made = made[:, AGENT_TICK_SAMPLES + OUTPUT_DELAY_SAMPLES :]
+            real = batch.pcm[:, AGENT_TICK_SAMPLES : batch.pcm.shape[1] - OUTPUT_DELAY_SAMPLES]
             spectral = self.spectral(made, real)
-        if self.step < self.adversarial_from:
-            figures = {"spectral": float(spectral.detach())}
-            return spectral, figures | {"adversarial": math.nan, "judge": math.nan}
-        # Judging half a second of each segment halves the cost of the dearest term.
-        span = _JUDGED_TOKENS * AGENT_TICK_SAMPLES
-        start = int(torch.randint(made.shape[1] - span, (), generator=rng))
-        made, real = made[:, start : start + span], real[:, start : start + span]
-        judge = model.discriminator.requires_grad_(False)
-        adversarial, features = judge.generator_loss(made, real)
-        judge.requires_grad_(True)
-        caught = judge.discriminator_loss(made.detach(), real)
-        total = spectral + 0.3 * adversarial + 1.0 * features + caught
-        parts = {"spectral": spectral, "adversarial": adversarial, "judge": caught}
+        total = spectral + _WAVE_WEIGHT * wave + _PITCH_WEIGHT * pitch
+        parts = {"spectral": spectral, "wave": wave, "pitch": pitch}
         return total, {k: float(v.detach()) for k, v in parts.items()}
 
     def export(self, model: nn.Module, out: Path) -> None:
-        assert isinstance(model, CodecModel)
-        tensors = {f"codec.{k}": v for k, v in model.decoder.state_dict().items()}
-        checkpoint.save(out / "codec.safetensors", tensors, {"recipe": self.name}, int8=True)
+        checkpoint.save(out / "codec.safetensors", model.state_dict(), {"recipe": self.name}, True)
+
+
+def _segment(
+    example: _Example, start: int, rng: np.random.Generator
+) -> tuple[NDArray[np.float32], ...]:
+    """Sound, tokens, log pitch, voicing and phase of the tokens from ``start`` on."""
+    tokens = slice(start, start + _SEGMENT_TOKENS)
+    samples = slice(start * AGENT_TICK_SAMPLES, (start + _SEGMENT_TOKENS) * AGENT_TICK_SAMPLES)
+    frames = slice(start * FRAMES_PER_TOKEN, (start + _SEGMENT_TOKENS) * FRAMES_PER_TOKEN)
+    drawn = Tokens(example.tokens.mean[tokens], example.tokens.deviation[tokens]).draw(rng)
+    pitch = example.pitch[frames]
+    log_pitch = np.log(pitch.hz / np.float32(MIDDLE_HZ))
+    pcm = padded_pcm(example.pcm)[samples]
+    return pcm, drawn, log_pitch, pitch.voiced.astype(np.float32), pitch.phase
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: about an hour of one core with AMX; smoke: seconds."""
-    loop = LoopConfig(steps=1800, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
+    loop = LoopConfig(steps=3000, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
     if smoke:
         small = CodecConfig(width=64, token_blocks=1, frame_blocks=2)
         loop = replace(loop, steps=120, lr=3e-3, warmup=5, log_every=5, ema=0.9, precision="fp32")
-        return CodecRecipe(True, small, batch=4, adversarial_from=100), loop
-    return CodecRecipe(False, CodecConfig(), batch=12, adversarial_from=500), loop
+        return CodecRecipe(True, small, batch=4), loop
+    return CodecRecipe(False, CodecConfig(), batch=12), loop
