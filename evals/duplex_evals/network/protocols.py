@@ -118,15 +118,15 @@ class RealtimeProtocol:
 
 
 def on_caller_clock(events: list[Message], offset_ms: float) -> list[Message]:
-    """``events`` with their times on the caller's clock, less ``offset_ms`` of transport.
+    """``events`` when they reached the caller, less ``offset_ms`` of transport.
 
-    A session's clock runs apart from the caller's by what the fastest event took, at most.
+    A server that falls behind skips time on its own session clock, so every event is moved by
+    itself, and with it the other session times that it tells.
     """
-    timed = [e for e in events if "received_ms" in e]
-    shift = min((e["received_ms"] - e["at_ms"] for e in timed), default=0.0) - offset_ms
     moved = []
     for event in events:
-        by = shift if "received_ms" in event else -offset_ms
+        late = event["received_ms"] - event["at_ms"] if "received_ms" in event else 0.0
+        by = late - offset_ms
         times = {k: round(event[k] + by) for k in SESSION_TIMES if event.get(k) is not None}
         moved.append({k: v for k, v in {**event, **times}.items() if k != "received_ms"})
     return moved

@@ -63,18 +63,14 @@ def test_a_known_stop_latency_comes_back_after_calibration(peer, user_sound, web
     assert abs(speech[1] - 2500 - 400) < WITHIN_MS
 
 
-def test_lost_packets_are_lost_on_the_way_and_the_same_ones_under_a_seed(peer, user_sound):
+def test_lost_packets_are_lost_on_the_way(peer, user_sound):
     lossy = PLAIN.model_copy(update={"conditions": Conditions(loss=0.3)})
     with peer("echo", 0) as url:
-        first, again = (
-            converse(url, user_sound(1.5, 3.0, 0.5), scenario=lossy, seed=7).agent for _ in "12"
-        )
-    holes = [
-        np.abs(sound[40_000:100_000].reshape(-1, 480)).max(axis=1) < 0.01
-        for sound in (first, again)
-    ]
-    assert 0.1 < holes[0].mean() < 0.5
-    assert abs(int(holes[0].sum()) - int(holes[1].sum())) <= 3
+        record = converse(url, user_sound(1.5, 3.0, 0.5), scenario=lossy)
+    packets = np.abs(record.agent[40_000:100_000].reshape(-1, 480)).max(axis=1)
+    # The user's channel holds what was said; the echo holds what arrived.
+    assert np.abs(record.user[32_000:60_800].reshape(-1, 320)).max(axis=1).min() > 0.01
+    assert 0.1 < (packets < 0.01).mean() < 0.6
 
 
 def test_a_conversation_with_the_gateway_gives_both_channels_and_its_events(
