@@ -1,11 +1,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_agent.model.flow import FlowConfig, FlowHead
+from duplex_agent.model.flow import FlowConfig, FlowHead, Sampling
 from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import Mouth, MouthConfig
 from duplex_agent.model.phones import PHONES
@@ -70,19 +71,31 @@ def test_tokens_leave_the_mouth_as_the_decoder_counts_them_and_stay_normalised_w
 
 
 @torch.inference_mode()
-def test_hoisted_modulations_give_the_plain_euler_path() -> None:
+@pytest.mark.parametrize(
+    ("sampling", "steps", "pairs"),
+    [
+        (Sampling.EULER, 4, [(k / 4, k / 4) for k in range(4)]),
+        (Sampling.FLOW_MAP, 1, [(0.0, 1.0)]),
+        (Sampling.FLOW_MAP, 2, [(0.0, 0.5), (0.5, 1.0)]),
+        (Sampling.ONE_PASS, 16, [(0.0, 1.0)]),
+    ],
+)
+def test_the_head_is_told_the_times_it_was_trained_for(
+    sampling: Sampling, steps: int, pairs: list[tuple[float, float]]
+) -> None:
     torch.manual_seed(1)
     head = FlowHead(8, 12, FlowConfig(width=24, blocks=2))
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
+    head.sampling = sampling
     condition, x = torch.randn(3, 12), torch.randn(3, 8)
-    found = head.sample(condition, x, steps=5)
-    for step in range(5):
-        t = torch.full((3,), step / 5)
-        x = x + head(x, condition, t, t) / 5
+    found = head.sample(condition, x, steps)
+    for s, t in pairs:
+        x = x + head(x, condition, torch.full((3,), s), torch.full((3,), t)) / len(pairs)
     torch.testing.assert_close(found, x, atol=1e-5, rtol=1e-4)
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.floats(0.005, 0.4), min_size=1, max_size=20),
     st.integers(0, 30),

@@ -4,10 +4,14 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 
 from duplex_agent.model import checkpoint
+from duplex_agent.model.mouth_file import load_mouth
+from duplex_agent.model.phones import PHONES
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
+from duplex_agent.train.recipes.mouth import SMOKE_CONFIG
 
 pytestmark = pytest.mark.assets
 
@@ -22,7 +26,14 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize(
     ("name", "figure", "fraction"),
     # The codec's total grows when its judge joins in; what must fall is the distance.
-    [("codec", "spectral", 0.6), ("phones", "loss", 0.6), ("mouth", "loss", 0.8)],
+    [
+        ("codec", "spectral", 0.6),
+        ("phones", "loss", 0.6),
+        ("mouth", "loss", 0.8),
+        ("mouth-distill", "jump", 0.6),
+        ("mouth-energy", "loss", 0.8),
+        ("mouth-fsq", "loss", 0.9),
+    ],
 )
 def test_a_smoke_recipe_learns_resumes_and_exports(
     runs: Path, name: str, figure: str, fraction: float
@@ -41,3 +52,9 @@ def test_a_smoke_recipe_learns_resumes_and_exports(
     tensors, metadata = checkpoint.load(work / f"{name}.safetensors")
     assert metadata["recipe"] == name
     assert tensors
+    if name.startswith("mouth"):
+        mouth, _ = load_mouth(work / f"{name}.safetensors", SMOKE_CONFIG)
+        slots, thinker = torch.rand(1, 12, len(PHONES)), torch.zeros(1, 576)
+        for steps in (1, 3):
+            token, _ = mouth.step(slots, thinker, torch.randn(1, 48), mouth.new_state(), steps)
+            assert torch.isfinite(token).all()
