@@ -6,6 +6,7 @@ Every conversation is stored as soon as it has been held, in a folder whose name
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -15,11 +16,12 @@ from pathlib import Path
 from typing import Final, Literal
 
 from duplex_agent.errors import DuplexError
-from duplex_evals.errors import EvalError, TargetError
+from duplex_evals.errors import EvalError, ResultError, TargetError
 from duplex_evals.record import VERSION, Record, save_record
 from duplex_evals.scenario import Scenario
 
 GIVE_UP_AFTER: Final = 3  # conversations in a row that the target broke: it is dead
+FULL_BELOW_BYTES: Final = 1 << 20
 
 Runner = Callable[[Scenario, int], Record]
 """Holds one conversation: (scenario, seed) -> record."""
@@ -99,7 +101,16 @@ def _hold(runner: Runner, case: _Case, seed: int) -> Outcome:
         return Outcome(scenario, folder, "failed", str(error), unreachable=True)
     except DuplexError as error:
         return Outcome(scenario, folder, "failed", str(error))
-    save_record(record, folder)
+    try:
+        save_record(record, folder)
+    except ResultError as error:
+        # libsndfile calls a full disk a "System error"
+        if shutil.disk_usage(folder.parent).free < FULL_BELOW_BYTES:
+            raise ResultError(
+                f"the disk of {folder.parent} is full; finished conversations are kept, free some"
+                " space and run the same command to go on"
+            ) from error
+        raise
     return Outcome(scenario, folder, "held")
 
 
