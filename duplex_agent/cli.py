@@ -54,11 +54,16 @@ def _options(
 def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
+    slots: Annotated[int, typer.Option(min=1, max=256, help="conversations at a time")] = 1,
 ) -> None:
-    """Serve the page: open the printed URL in a browser and talk."""
+    """Serve the page: open the printed URL in a browser and talk.
+
+    Two CPU cores hold one conversation; `duplex-evals load` finds what a machine holds.
+    """
+    from duplex_agent.gateway.app import GatewayConfig
     from duplex_agent.gateway.server import serve as serve_gateway
 
-    serve_gateway(host, port)
+    serve_gateway(host, port, GatewayConfig(slots=slots))
 
 
 @app.command()
