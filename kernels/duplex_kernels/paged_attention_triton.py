@@ -20,6 +20,8 @@ from torch import Tensor
 from duplex_kernels.paged_cache import PagedCache, QueryRows
 from duplex_kernels.rope_append import RopeTable
 
+Tile = tuple[int, int, int]
+
 # Sinks are padded to the narrowest tile that a matrix instruction takes.
 PADDED_SINKS = 16
 SPLITS_AT_ONCE = 16
@@ -224,8 +226,12 @@ def launch(
     window: int,
     scale: float,
     split_tokens: int,
+    tile: Tile | None = None,
 ) -> Tensor:
-    """`paged_attention` with arguments already checked. `rope` is None if no sinks are read."""
+    """`paged_attention` with arguments already checked. `rope` is None if no sinks are read.
+
+    `tile` is for trying others than that of `tile_shape`.
+    """
     tokens, q_heads, head_dim = queries.shape
     sinks = cache.n_sinks if window and rope is not None else 0
     splits = triton.cdiv(cache.capacity, split_tokens)
@@ -233,8 +239,10 @@ def launch(
         # The window of the first query and the tokens after it, however they meet the boundaries.
         splits = min(splits, triton.cdiv(window + rows.max_query - 1, split_tokens) + 1)
     filled = rows.max_query * q_heads // cache.kv_heads
-    tile = max(16, min(64, triton.next_power_of_2(filled)))
-    block, warps, stages = tile_shape(tile, head_dim)
+    height = max(16, min(64, triton.next_power_of_2(filled)))
+    if height == 32 and head_dim > 64:
+        height = 64  # 32 rows of wide heads run out of registers; 64 have wgmma and 8 warps.
+    block, warps, stages = tile or tile_shape(height, head_dim, cache.scales is not None)
     partial = queries.new_empty(tokens, q_heads, splits, head_dim, dtype=torch.float32)
     peaks = partial.new_empty(tokens, q_heads, splits)
     sums = partial.new_empty(tokens, q_heads, splits)
@@ -247,7 +255,7 @@ def launch(
         "WINDOW": window,
         "SINKS": sinks,
     }
-    split_kernel[(cache.kv_heads * triton.cdiv(filled, tile), cache.slots, splits)](
+    split_kernel[(cache.kv_heads * triton.cdiv(filled, height), cache.slots, splits)](
         queries,
         cache.pages,
         cache.scales,
@@ -264,7 +272,7 @@ def launch(
         cache.page_table.stride(0),
         KV_HEADS=cache.kv_heads,
         PAGE=cache.page_size,
-        ROWS=tile,
+        ROWS=height,
         BLOCK=min(block, split_tokens),
         SINK_BLOCK=PADDED_SINKS,
         INT8=cache.scales is not None,
@@ -287,8 +295,12 @@ def launch(
     return attended
 
 
-def tile_shape(rows: int, head_dim: int) -> tuple[int, int, int]:
-    """Positions read at a time, warps and pipeline stages."""
-    if head_dim > 64:
-        return (64 if rows == 16 else 32, 4, 2)
-    return (64, 4, 3 if rows < 64 else 2)
+def tile_shape(rows: int, head_dim: int, int8: bool) -> Tile:
+    """Positions read at a time, warps and pipeline stages.
+
+    The load of page numbers takes stages of its own: only from five on are there two tiles of keys
+    and values in flight, with fewer a tile is waited for before the next one is asked for. Tiles of
+    32 where 64 would need nearly all registers.
+    """
+    wide = (rows > 16) + (head_dim > 64) + int8
+    return 32 if wide > 1 else 64, 8 if rows > 16 and head_dim > 64 else 4, 5

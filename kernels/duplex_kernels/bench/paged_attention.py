@@ -32,6 +32,7 @@ class Shape:
     sinks: int = 0
     int8: bool = False
     split_tokens: int = paged_attention.SPLIT_TOKENS
+    tile: tuple[int, int, int] | None = None
     table: str = "paged_attention"
     capacity: int = 0
     """Tokens that the page table can hold; what fits the longest unless given."""
@@ -46,6 +47,7 @@ class Shape:
             f"window {self.window} + {self.sinks}" if self.window else "",
             "int8" if self.int8 else "",
             f"{self.split_tokens} a split" if "split" in self.table else "",
+            "tile {}, {} warps, {} stages".format(*self.tile) if self.tile else "",
             f"room for {self.capacity}" if self.capacity else "",
         ]
         return ", ".join(part for part in parts if part)
@@ -81,6 +83,11 @@ _SHAPES = (
         Shape(batch, 2048, split_tokens=size, table="paged_attention, size of a split")
         for batch in (1, 16, 256)
         for size in (64, 128, 256, 512)
+    ),
+    *(
+        Shape(batch, 2048, tile=tile, table="paged_attention, tile")
+        for batch in (1, 16, 256)
+        for tile in ((32, 2, 5), (64, 4, 3), (64, 4, 5), (64, 4, 7), (128, 4, 2), (128, 8, 5))
     ),
 )
 
@@ -121,12 +128,14 @@ def problem(setting: Setting, shape: Shape) -> Problem:
 
 
 def _case(setting: Setting, shape: Shape) -> Case:
+    from duplex_kernels.paged_attention_triton import launch
+
     work = problem(setting, shape)
     rope = rope_table(work.caches[0].capacity, shape.head_dim, device=setting.device)
     scale = shape.head_dim**-0.5
 
     def ours(number: int) -> torch.Tensor:
-        return paged_attention.triton(
+        return launch(
             work.queries[number],
             work.caches[number],
             work.rows,
@@ -134,6 +143,7 @@ def _case(setting: Setting, shape: Shape) -> Case:
             shape.window,
             scale,
             shape.split_tokens,
+            shape.tile,
         )
 
     def check() -> float:
