@@ -84,4 +84,6 @@ $(VENV)/.setup: $(VENV)/.torch pyproject.toml $(wildcard constraints.txt)
 
 $(VENV)/.setup-test: $(VENV)/.setup
 	$(INSTALL) $(CONSTRAINTS) -e ".[baselines,dev,evals,train]"
+# Resemblyzer asks for a webrtcvad that must be compiled and would shadow the wheel in use.
+	$(INSTALL) --no-deps resemblyzer==0.1.4
 	@touch $@
