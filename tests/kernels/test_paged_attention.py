@@ -171,10 +171,11 @@ def test_rolling_back_leaves_no_trace(backend: str, int8: bool, device: torch.de
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_pages_in_front_of_the_window_may_be_given_away(backend: str, device: torch.device) -> None:
-    talk = Conversations(1, q_heads=2, kv_heads=1, window=10, sinks=2, device=device)
+    talk = Conversations(1, q_heads=2, kv_heads=1, window=6, sinks=2, device=device)
     talk.grow_to([30])
-    # The first query stands at 30 and sees back to 21, which is in the third page.
-    given = talk.cache.page_table[0, :2].long()
+    # The first query stands at 30 and sees back to 25, which is in the fourth page: in the middle
+    # of what a program reads at a time. The third entry leads to cells that are not a number.
+    given = talk.cache.page_table[0, :3].long()
     talk.cache.pages[given] = float("nan")
     talk.cache.page_table[0, :2] = -5
     assert largest_error(talk.step([3], backend), talk.expected([3])) < 1e-5
