@@ -43,17 +43,24 @@ def _inputs(head: FlowHead, slots: int, steps: int = 1) -> tuple[Tensor, Tensor,
 
 
 def _check_step(
-    latent: int, context: int, width: int, blocks: int, slots: int, dtype: torch.dtype
+    latent: int,
+    context: int,
+    width: int,
+    blocks: int,
+    slots: int,
+    dtype: torch.dtype,
+    slack: float = 1.0,
 ) -> None:
     head = _head(latent, context, width, blocks)
+    tolerance = slack * TOLERANCE[dtype]
     weights = _weights(head, dtype)
     condition, noise, time = _inputs(head, slots)
     table = modulations(weights, condition.to(dtype), time, backend="triton")
     wanted_table = modulations(weights, condition.to(dtype), time, backend="reference")
-    torch.testing.assert_close(table, wanted_table, atol=TOLERANCE[dtype], rtol=0)
+    torch.testing.assert_close(table, wanted_table, atol=tolerance, rtol=0)
     found = flow_head_step(weights, noise, table[0], 0.25, backend="triton")
     wanted = reference(weights, noise, table[0], 0.25)
-    torch.testing.assert_close(found, wanted, atol=TOLERANCE[dtype], rtol=0)
+    torch.testing.assert_close(found, wanted, atol=tolerance, rtol=0)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
@@ -71,7 +78,8 @@ def test_a_step_of_odd_sizes_agrees_with_the_reference(
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("slots", [1, 64, 256])
 def test_a_step_of_full_size_on_hardware(slots: int, dtype: torch.dtype) -> None:
-    _check_step(32, 576, 512, 6, slots, dtype)
+    # The largest of millions of roundings, after twelve products in a row.
+    _check_step(32, 576, 512, 6, slots, dtype, slack=3)
 
 
 def test_the_norm_survives_a_large_mean() -> None:
