@@ -3,8 +3,11 @@
 import json
 import random
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+import yaml
 
 from duplex_agent import assets
 
@@ -29,12 +32,27 @@ def held_out(folder: Path | None = None) -> frozenset[str]:
     """Normalised evaluation sentences of the repository; none of them may be trained on."""
     if folder is None:
         folder = Path(__file__).resolve().parents[2] / _HELD_OUT_FOLDER
-    return frozenset(
-        normalise(line)
+    texts = [
+        line
         for file in sorted(folder.glob("*.txt"))
         for line in file.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    )
+    ]
+    for file in sorted(folder.glob("*.yaml")):
+        texts += _asked(yaml.safe_load(file.read_text(encoding="utf-8")))
+    return frozenset(normalise(text) for text in texts if text.strip())
+
+
+def _asked(data: Any, key: str = "") -> Iterator[str]:
+    """What a user says in a list of tasks: everything under ``ask`` and ``turns``."""
+    if isinstance(data, str):
+        if key in ("ask", "turns"):
+            yield data
+    elif isinstance(data, list):
+        for value in data:
+            yield from _asked(value, key)
+    elif isinstance(data, dict):
+        for name, value in data.items():
+            yield from _asked(value, key if key in ("ask", "turns") else name)
 
 
 def clean(sentence: str) -> str | None:
