@@ -46,6 +46,9 @@ class MouthBatch:
     thinker: Tensor
     mask: Tensor
 
+    def to(self, device: torch.device) -> "MouthBatch":
+        return MouthBatch(*(x.to(device) for x in vars(self).values()))
+
 
 class MouthRecipe(Recipe):
     """Flow matching with corrupted history and the thinker's state dropped half of the time.
@@ -101,11 +104,12 @@ class MouthRecipe(Recipe):
         self, model: nn.Module, batch: MouthBatch, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Mouth)
+        batch = batch.to(rng.device)
         latents = model.normalise(batch.latents)
         heard = corrupted_history(latents, rng)
         talked = talk_through(model, batch, heard)
-        told = torch.rand(*talked.shape[:2], 1, generator=rng) >= CONDITION_DROPOUT
-        condition = model.condition(talked * told, heard)
+        drawn = torch.rand(*talked.shape[:2], 1, generator=rng, device=rng.device)
+        condition = model.condition(talked * (drawn >= CONDITION_DROPOUT), heard)
         errors = flow_matching_loss(
             model.head, latents.flatten(0, 1), condition.flatten(0, 1), DRAWS, rng
         )
@@ -123,10 +127,10 @@ def corrupted_history(latents: Tensor, rng: torch.Generator) -> Tensor:
     Free running never sees clean history, so training must not either.
     """
     previous = F.pad(latents[:, :-1], (0, 0, 1, 0))
-    rows = len(previous)
-    spread = torch.rand(rows, 1, 1, generator=rng) * 0.5
-    spread = spread * (torch.rand(rows, 1, 1, generator=rng) < 0.7)
-    return previous + spread * torch.randn(previous.shape, generator=rng)
+    shape, device = (len(previous), 1, 1), rng.device
+    spread = torch.rand(shape, generator=rng, device=device) * 0.5
+    spread = spread * (torch.rand(shape, generator=rng, device=device) < 0.7)
+    return previous + spread * torch.randn(previous.shape, generator=rng, device=device)
 
 
 def talk_through(model: Mouth, batch: MouthBatch, heard: Tensor) -> Tensor:

@@ -85,6 +85,7 @@ class MouthDistillRecipe(MouthRecipe):
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, DistilledMouth)
         mouth, head = model.mouth, model.mouth.head
+        batch = batch.to(rng.device)
         with torch.no_grad():
             latents = mouth.normalise(batch.latents)
             heard = corrupted_history(latents, rng)

@@ -59,6 +59,7 @@ class MouthEnergyRecipe(MouthRecipe):
         self, model: nn.Module, batch: MouthBatch, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Mouth)
+        batch = batch.to(rng.device)
         latents = model.normalise(batch.latents)
         heard = corrupted_history(latents, rng)
         condition = model.condition(talk_through(model, batch, heard), heard)

@@ -59,6 +59,7 @@ class MouthFsqRecipe(MouthRecipe):
         self, model: nn.Module, batch: MouthBatch, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, CodeMouth)
+        batch = batch.to(rng.device)
         codes = to_codes(model.normalise(batch.latents))
         # Noise on the history moves it to neighbouring codes: the discrete form of the same blur.
         heard = from_codes(to_codes(corrupted_history(from_codes(codes), rng)))
