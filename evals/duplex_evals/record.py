@@ -3,7 +3,7 @@
 The one format that every runner writes and every metric reads. A record is a folder::
 
     record.json   everything but the sound (``VERSION`` is its schema)
-    audio.flac    stereo, 24 kHz, 16 bit: left the user, right the agent as a live listener hears it
+    audio.wav     stereo, 24 kHz, 16 bit: left the user, right the agent as a live listener hears it
     labels.txt    Audacity label track of what was placed
 """
 
@@ -110,7 +110,7 @@ def save_record(record: Record, folder: Path) -> None:
     }
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        soundfile.write(folder / "audio.flac", np.clip(stereo, -1, 1), AGENT_RATE_HZ)
+        soundfile.write(folder / "audio.wav", np.clip(stereo, -1, 1), AGENT_RATE_HZ, "PCM_16")
         (folder / "labels.txt").write_text(_labels(record.placed), "utf-8")
         partial = folder / "record.part"
         partial.write_text(json.dumps(meta), "utf-8")
@@ -123,7 +123,7 @@ def load_record(folder: Path) -> Record:
     """Read what ``save_record`` wrote (sound at 16 bits). Raises ResultError."""
     try:
         meta = json.loads((folder / "record.json").read_text("utf-8"))
-        stereo, _ = soundfile.read(folder / "audio.flac", dtype="float32")
+        stereo, _ = soundfile.read(folder / "audio.wav", dtype="float32")
     except (OSError, ValueError, soundfile.LibsndfileError) as error:
         raise ResultError(f"cannot read {folder}: {error}") from error
     if meta.pop("version", None) != VERSION:

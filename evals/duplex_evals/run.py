@@ -54,7 +54,7 @@ def is_held(folder: Path) -> bool:
         meta = json.loads((folder / "record.json").read_text("utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(meta.get("version") == VERSION and (folder / "audio.flac").is_file())
+    return bool(meta.get("version") == VERSION and (folder / "audio.wav").is_file())
 
 
 def run_cases(

@@ -77,6 +77,6 @@ def test_broken_and_foreign_records_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ResultError):
         load_record(tmp_path)
     (tmp_path / "record.json").write_text(meta)
-    (tmp_path / "audio.flac").write_bytes(b"fLaC, or not")
+    (tmp_path / "audio.wav").write_bytes(b"RIFF, or not")
     with pytest.raises(ResultError):
         load_record(tmp_path)

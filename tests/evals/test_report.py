@@ -75,7 +75,7 @@ def test_results_hold_one_line_for_every_conversation(run_folder):
 def test_the_page_needs_nothing_outside_it_and_runs_no_words(run_folder):
     page = (run_folder / "report.html").read_text("utf-8")
     outside = re.findall(r'(?:src|href)="([^"]*)"', page)
-    assert outside == ["records/kept/audio.flac"]
+    assert outside == ["records/kept/audio.wav"]
     assert "url(" not in page
     assert "@import" not in page
     assert "<script" not in page

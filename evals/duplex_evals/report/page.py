@@ -139,7 +139,7 @@ def _side(report: Report, index: int, case: Case, source: str) -> Side:
         for name, unit in TOLD.items()
         if case.metrics.get(name) is not None and (unit == "ms" or case.metrics[name] > 0)
     ]
-    src = f"{source}{case.folder}/audio.flac" if case.folder else ""
+    src = f"{source}{case.folder}/audio.wav" if case.folder else ""
     return Side(report.agent, colour, drawing, facts, case.error, src)
 
 
