@@ -66,6 +66,6 @@ def test_the_smoke_recipe_learns_and_resumes_as_if_never_stopped(tmp_path: Path)
 def test_what_the_evaluation_asks_in_yaml_is_held_out_and_its_answers_are_not(tmp_path):
     (tmp_path / "asked.yaml").write_text(
         "- ask: Which ocean is the largest?\n  answers: [Pacific]\n"
-        "- turns: [My name is Ann., What is my name?]\n"
+        '- turns: [My name is Ann., "What is my name?"]\n'
     )
     assert held_out(tmp_path) == {"whichoceanisthelargest", "mynameisann", "whatismyname"}
