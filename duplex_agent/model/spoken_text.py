@@ -12,6 +12,7 @@ import unicodedata
 from typing import Final
 
 from duplex_agent.model.spoken_numbers import (
+    MONTHS,
     SCALES,
     UNITS,
     digits_inside,
@@ -36,8 +37,10 @@ _ABBREVIATIONS: Final = {
     "dept.": "department", "est.": "established", "fig.": "figure", "vol.": "volume",
     "ave.": "avenue", "blvd.": "boulevard", "rd.": "road", "apt.": "apartment",
     "inc.": "incorporated", "ltd.": "limited", "co.": "company", "corp.": "corporation",
-    "gov.": "governor", "gen.": "general", "sgt.": "sergeant", "capt.": "captain", "rev.": "reverend",
-    "w/": "with", "w/o": "without", "a.m.": "a m", "p.m.": "p m", "ph.d.": "p h d", "ok": "okay",
+    "gov.": "governor", "gen.": "general", "sgt.": "sergeant", "capt.": "captain",
+    "rev.": "reverend", "w/": "with", "w/o": "without", "a.m.": "a m", "p.m.": "p m",
+    "ph.d.": "p h d", "ok": "okay", "mon.": "monday", "tue.": "tuesday", "wed.": "wednesday",
+    "thu.": "thursday", "fri.": "friday",
 }  # fmt: skip
 _NAMED_ACRONYMS: Final = {
     "NASA", "NATO", "UNICEF", "AIDS", "LASER", "PIN", "RAM", "ROM", "SIM", "VAT", "FIFA", "OPEC",
@@ -88,14 +91,13 @@ def _address(core: str) -> str:
     return digits_inside(said)
 
 
-def _capitals(core: str, before: str, after: str) -> str | None:
+def _capitals(core: str) -> str | None:
     match = _CAPITALS.fullmatch(core)
     if match is None:
         return None
     letters, ending = match[1], match[2] or ""
     voiceless = not set(letters) & set("AEIOUY")
-    shouting = any(len(w) > 1 and w.isalpha() and w.isupper() for w in (before, after))
-    read = letters in _NAMED_ACRONYMS or letters in _SHOUTED or shouting or len(letters) > 3
+    read = letters in _NAMED_ACRONYMS or letters in _SHOUTED or len(letters) > 3
     if read and not voiceless:
         return None
     return " ".join(letters.lower()) + ("'s" if ending else "")
@@ -134,7 +136,7 @@ def _core_words(core: str, before: str, after: str) -> str:
         return spoken_figure(core, before, after) or digits_inside(core)
     if month(core) and (after[:1].isdigit() or before[-1:].isdigit()):
         return month(core) or core
-    capitals = _capitals(core, before, after)
+    capitals = _capitals(core)
     return core if capitals is None else capitals
 
 
@@ -176,6 +178,8 @@ def _said(word: str, before: str, after: str) -> str:
     if core.startswith("#") and not core[1:].isdigit():
         core = f"hashtag {core[1:]}"
     said = _core_words(core, before, after)
+    if said in MONTHS and said != core.lower():
+        closing = closing.removeprefix(".")
     if month(core) is None and _scaled(core, before):
         said = ""
     for symbol, words in _SYMBOLS.items():
@@ -192,12 +196,7 @@ def needs_next(word: str) -> bool:
     """Whether how ``word`` is said depends on the word after it."""
     word = _tidy(word)
     core = word.strip(_OPENING + _CLOSING)
-    return bool(
-        _CAPITALS.fullmatch(core)
-        or core[:1] in "$€£¥₹"
-        or month(core)
-        or word.lower().strip("('\"") in ("st.", "no.")
-    )
+    return bool(core[:1] in "$€£¥₹" or month(core) or word.lower().strip("('\"") in ("st.", "no."))
 
 
 def is_left_out(word: str) -> bool:

@@ -6,6 +6,7 @@ rests at the end of a word; it never cuts one.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,21 +18,35 @@ from duplex_agent.model import checkpoint
 from duplex_agent.model.codec import CodecDecoder
 from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth
+from duplex_agent.model.mouth_file import load_mouth
 from duplex_agent.model.phones import Phones
 from duplex_agent.model.script import Script
 from duplex_agent.model.timing import Timing
 
 _FADE_SAMPLES = AGENT_RATE_HZ // 100
 _TAIL_TICKS = 2
+_SEEN_S = TICKS_SEEN * TICK_MS / 1000
 _LONGEST_TEXT = 20_000
+
+
+SLOWEST, FASTEST = 0.8, 1.25
 
 
 @dataclass(frozen=True)
 class VoiceSettings:
-    """How tokens are drawn: Euler steps of the flow and the variance of its noise."""
+    """How the voice speaks; raises TextError for a speed out of range.
+
+    ``flow_steps`` and ``temperature``: steps of the flow and the variance of its noise.
+    ``speed`` divides all durations, 0.8 to 1.25.
+    """
 
     flow_steps: int = 4
     temperature: float = 0.5
+    speed: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not SLOWEST <= self.speed <= FASTEST:
+            raise TextError(f"speed {self.speed} is not within {SLOWEST} and {FASTEST}")
 
 
 @dataclass(frozen=True)
@@ -57,6 +72,10 @@ class Voice:
         self.mouth, self.codec = mouth.eval(), codec.eval()
         self.settings = settings or VoiceSettings()
 
+    def with_settings(self, settings: VoiceSettings) -> "Voice":
+        """The same networks, speaking in another way."""
+        return Voice(self.phones, self.timing, self.mouth, self.codec, settings)
+
     def start(self, seed: int = 0) -> "SpeechStream":
         """A new stream, silent until text is written to it."""
         return SpeechStream(self, seed)
@@ -67,7 +86,7 @@ class SpeechStream:
 
     def __init__(self, voice: Voice, seed: int) -> None:
         self._voice = voice
-        self._script = Script(voice.phones, voice.timing)
+        self._script = Script(voice.phones, voice.timing, voice.settings.speed)
         self._mouth = voice.mouth.new_state()
         self._codec = voice.codec.new_state()
         self._rng = torch.Generator().manual_seed(seed)
@@ -81,15 +100,20 @@ class SpeechStream:
         """Append text; ``hidden`` [width] or [n, width] is the thinker's state behind it.
 
         Words end at white space, so a word may arrive in pieces. Raises TextError when the reply
-        grows beyond 20,000 characters or ended already.
+        would grow beyond 20,000 characters or ended already; nothing has been written then.
         """
-        self._written += len(text)
         if self._script.finished:
             raise TextError("this reply was finished; start a new stream to say more")
-        if self._written > _LONGEST_TEXT:
+        if self._written + len(text) > _LONGEST_TEXT:
             raise TextError(f"a reply may have at most {_LONGEST_TEXT} characters; split the text")
+        self._written += len(text)
         row = None if hidden is None else np.atleast_2d(hidden)[-1]
         self._script.write(text, row)
+
+    @property
+    def left_out(self) -> list[str]:
+        """Written words passed over so far, because nothing of them can be said."""
+        return list(self._script.left_out)
 
     def finish(self) -> None:
         """No more text will come."""
@@ -102,13 +126,15 @@ class SpeechStream:
     def tick(self) -> SpokenTick:
         """The next 80 ms. Silence before the first word is ready and after the end."""
         script = self._script
+        silence = np.zeros(AGENT_TICK_SAMPLES, np.float32)
         if self._done:
-            return SpokenTick(np.zeros(AGENT_TICK_SAMPLES, np.float32), script.spoken(), True)
-        if self._tick == 0 and not script.ready(TICKS_SEEN * TICK_MS / 1000):
-            self._done = script.finished and script.known_s == 0.0
-            return SpokenTick(np.zeros(AGENT_TICK_SAMPLES, np.float32), 0, self._done)
+            return SpokenTick(silence, script.spoken(), True)
+        if self._tick == 0 and not (script.ready(_SEEN_S) and script.known_s):
+            # Nothing has sounded, so there is nothing to fade; and there may be nothing to say.
+            self._done = self._stopping or script.over
+            return SpokenTick(silence, script.spoken() if script.over else 0, self._done)
         pcm = self._sound()
-        if script.finished and script.position_s >= script.known_s:
+        if script.over:
             self._tail += 1
             self._done = self._tail > _TAIL_TICKS
         if self._stopping:
@@ -120,7 +146,7 @@ class SpeechStream:
     @torch.inference_mode()
     def _sound(self) -> NDArray[np.float32]:
         voice, script = self._voice, self._script
-        script.rest_if_behind(TICKS_SEEN * TICK_MS / 1000)
+        script.rest_if_behind(_SEEN_S)
         shares = script.shares(SLOTS_PER_TICK * TICKS_SEEN)
         thinker = script.thinker_state(voice.mouth.config.thinker_width)
         noise = torch.randn(1, LATENT_WIDTH, generator=self._rng)
@@ -137,15 +163,17 @@ class SpeechStream:
         return pcm[0].clamp(-1.0, 1.0).numpy()
 
 
-def load_voice(settings: VoiceSettings | None = None) -> Voice:
-    """The shipped voice; raises CheckpointError when its weight files are missing or broken."""
-    codec, mouth, phones, timing = CodecDecoder(), Mouth(), Phones(), Timing()
-    for name, parts in (
-        ("codec", {"": codec}),
-        ("mouth", {"": mouth}),
-        ("phones", {"phones.": phones, "timing.": timing}),
-    ):
-        tensors, _ = checkpoint.load(checkpoint.WEIGHTS_DIR / f"{name}.safetensors")
+def load_voice(
+    settings: VoiceSettings | None = None, folder: Path = checkpoint.WEIGHTS_DIR
+) -> Voice:
+    """The voice in ``folder``, by default the shipped one.
+
+    Raises CheckpointError when weight files are missing, broken, or hold NaN.
+    """
+    codec, phones, timing = CodecDecoder(), Phones(), Timing()
+    for name, parts in (("codec", {"": codec}), ("phones", {"phones.": phones, "timing.": timing})):
+        tensors, _ = checkpoint.load(folder / f"{name}.safetensors")
         for prefix, module in parts.items():
             checkpoint.load_module(module, tensors, prefix)
+    mouth, _ = load_mouth(folder / "mouth.safetensors")
     return Voice(phones, timing, mouth, codec, settings)

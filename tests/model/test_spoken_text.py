@@ -56,7 +56,8 @@ def test_dates_and_times_are_said_as_people_do(written: str, spoken: str) -> Non
     ("written", "spoken"),
     [
         ("Dr. Lee, St. Anna on Main St.", "doctor lee, saint anna on main street"),
-        ("the FBI and NASA, OK?", "the f b i and nasa, okay?"),
+        ("the FBI, CIA and NASA, OK?", "the f b i, c i a and nasa, okay?"),
+        ("Sept. 1984, Mon. to Fri.", "september nineteen eighty four, monday to friday"),
         ("I LOVE IT. STOP", "i love it. stop"),
         ("U.S. TVs e.g. this", "u s t v's for example this"),
         ("see https://www.example.com/a-b.", "see example dot com slash a dash b."),

@@ -8,8 +8,10 @@ from duplex_agent.model.flow import FlowConfig
 from duplex_agent.model.mouth import Mouth, MouthConfig
 from duplex_agent.model.phones import Phones, PhonesConfig
 from duplex_agent.model.timing import Timing, TimingConfig
-from duplex_agent.model.voice import SpeechStream, SpokenTick, Voice
+from duplex_agent.model.voice import SpeechStream, SpokenTick, Voice, VoiceSettings
 
+_SHORT = "Yes, I do."
+_TAIL = 2
 _TEXT = "Sure, it costs $5.50 today. Shall I buy two of them for you?"
 
 
@@ -81,17 +83,48 @@ def test_late_text_lengthens_a_pause_and_loses_nothing(voice: Voice) -> None:
     assert ticks[-1].chars_spoken == len("Sure, it costs a lot of money.")
 
 
-def test_stop_fades_within_ten_milliseconds(voice: Voice) -> None:
+def test_stop_at_any_tick_fades_within_ten_milliseconds(voice: Voice) -> None:
     stream = voice.start(3)
-    stream.write(_TEXT)
-    for _ in range(6):
-        stream.tick()
+    stream.write(_SHORT)
+    stream.finish()
+    whole = _rest(stream)
+    for tick, unstopped in enumerate(whole):
+        stream = voice.start(3)
+        stream.write(_SHORT)
+        stream.finish()
+        for _ in range(tick):
+            stream.tick()
+        stream.stop()
+        last = stream.tick()
+        assert last.done
+        assert not last.pcm[240:].any()
+        assert np.all(np.abs(last.pcm[:240]) <= np.abs(unstopped.pcm[:240]))
+        assert np.array_equal(last.pcm[:1], unstopped.pcm[:1])
+        assert last.chars_spoken == unstopped.chars_spoken
+        assert not stream.tick().pcm.any()
+
+
+def test_stop_before_the_first_word_is_done_at_once(voice: Voice) -> None:
+    stream = voice.start()
+    stream.tick()
     stream.stop()
     last = stream.tick()
     assert last.done
-    assert not last.pcm[240:].any()
-    assert last.chars_spoken < len(_TEXT)
-    assert not stream.tick().pcm.any()
+    assert not last.pcm.any()
+
+
+@pytest.mark.parametrize("speed", [0.8, 1.25])
+def test_speed_scales_how_long_a_reply_lasts(voice: Voice, speed: float) -> None:
+    usual = len(_whole(voice, _TEXT))
+    scaled = len(_whole(voice.with_settings(VoiceSettings(speed=speed)), _TEXT))
+    # All but the ticks of silence at the end scale; a tick may be begun or not.
+    assert abs((scaled - _TAIL) * speed - (usual - _TAIL)) <= 1.5
+
+
+@pytest.mark.parametrize("speed", [0.79, 1.26, float("nan")])
+def test_a_speed_out_of_range_is_refused(speed: float) -> None:
+    with pytest.raises(TextError, match="speed"):
+        VoiceSettings(speed=speed)
 
 
 @pytest.mark.parametrize("text", ["", "   ", "...", "🎉🎉", "你好"])
@@ -99,11 +132,20 @@ def test_nothing_to_say_is_soon_over(voice: Voice, text: str) -> None:
     assert len(_whole(voice, text)) < 20
 
 
+def test_words_that_cannot_be_said_are_named_and_the_rest_is_said(voice: Voice) -> None:
+    stream = voice.start()
+    stream.write("Hello 你好 there.")
+    stream.finish()
+    assert _rest(stream)[-1].chars_spoken == len("Hello 你好 there.")
+    assert stream.left_out == ["你好"]
+
+
 def test_writing_after_the_end_or_far_too_much_is_refused(voice: Voice) -> None:
     stream = voice.start()
     with pytest.raises(TextError, match="at most"):
         stream.write("word " * 20_000)
-    stream = voice.start()
+    stream.write("Good.")  # the refused text was not written
     stream.finish()
+    assert _rest(stream)[-1].chars_spoken == len("Good.")
     with pytest.raises(TextError, match="finished"):
         stream.write("more")
