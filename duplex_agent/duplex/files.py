@@ -77,19 +77,22 @@ def talk_file(source: Path, out: Path | None, json_out: Path | None) -> dict[str
     return report
 
 
-def say_text(text: str, out: Path) -> float:
+def say_text(text: str, out: Path, speed: float = 1.0) -> float:
     """Speak a text into a mono WAV at 24 kHz; gives its seconds.
 
-    Raises TextError when nothing in it can be spoken, AudioError when it cannot be written.
+    Raises TextError when the text is too long, nothing in it can be spoken, or ``speed`` is out of
+    range, AudioError when the file cannot be written.
     """
     from duplex_agent.model.spoken_text import speakable
-    from duplex_agent.model.voice import load_voice
+    from duplex_agent.model.voice import LONGEST_TEXT, VoiceSettings, load_voice
 
     if not text.strip():
         raise TextError("there is nothing to say: the text is empty")
-    if not any(character.isalpha() for character in speakable(text)):
+    if len(text) > LONGEST_TEXT:
+        raise TextError(f"the text has {len(text)} characters, more than {LONGEST_TEXT}; split it")
+    if not speakable(text):
         raise TextError(f"nothing in {text[:40]!r} can be spoken")
-    stream = load_voice().start()
+    stream = load_voice(VoiceSettings(speed=speed)).start()
     stream.write(text)
     stream.finish()
     begun = time.perf_counter()
@@ -105,7 +108,11 @@ def say_text(text: str, out: Path) -> float:
             advance()
     seconds = ticks * TICK_MS / 1000
     rtf = (time.perf_counter() - begun) / seconds
-    Console().print(f"{out}: {seconds:.1f} s of speech, {rtf:.2f} of real time", highlight=False)
+    console = Console()
+    console.print(f"{out}: {seconds:.1f} s of speech, {rtf:.2f} of real time", highlight=False)
+    if stream.left_out:
+        words = " ".join(stream.left_out)
+        console.print(f"left out, for it cannot be spoken: {words}", highlight=False, markup=False)
     return seconds
 
 

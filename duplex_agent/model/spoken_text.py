@@ -108,7 +108,7 @@ def _letters(text: str) -> str:
     plain = "".join(map(_letter, text.lower()))
     plain = re.sub(r"\s+([.,?!;:])", r"\1", re.sub(r"\s+", " ", plain))
     plain = re.sub(r"([.,?!;:-])[.,?!;:-]+", r"\1", plain).strip()
-    words = (word.lstrip(".,?!;:-") for word in plain.split())
+    words = (word.lstrip("'.,?!;:-") for word in plain.split())
     return " ".join(word for word in words if any(c.isalpha() for c in word))
 
 

@@ -26,7 +26,7 @@ from duplex_agent.model.timing import Timing
 _FADE_SAMPLES = AGENT_RATE_HZ // 100
 _TAIL_TICKS = 2
 _SEEN_S = TICKS_SEEN * TICK_MS / 1000
-_LONGEST_TEXT = 20_000
+LONGEST_TEXT = 20_000
 
 
 SLOWEST, FASTEST = 0.8, 1.25
@@ -104,8 +104,8 @@ class SpeechStream:
         """
         if self._script.finished:
             raise TextError("this reply was finished; start a new stream to say more")
-        if self._written + len(text) > _LONGEST_TEXT:
-            raise TextError(f"a reply may have at most {_LONGEST_TEXT} characters; split the text")
+        if self._written + len(text) > LONGEST_TEXT:
+            raise TextError(f"a reply may have at most {LONGEST_TEXT} characters; split the text")
         self._written += len(text)
         row = None if hidden is None else np.atleast_2d(hidden)[-1]
         self._script.write(text, row)
