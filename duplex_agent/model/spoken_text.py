@@ -106,9 +106,10 @@ def _capitals(core: str) -> str | None:
 def _letters(text: str) -> str:
     """``text`` in the alphabet of ``SPEAKABLE``; "" when no letter is left."""
     plain = "".join(map(_letter, text.lower()))
+    plain = re.sub(r"(?<![a-z])'|'(?![a-z])", "", plain)
     plain = re.sub(r"\s+([.,?!;:])", r"\1", re.sub(r"\s+", " ", plain))
     plain = re.sub(r"([.,?!;:-])[.,?!;:-]+", r"\1", plain).strip()
-    words = (word.lstrip("'.,?!;:-") for word in plain.split())
+    words = (word.lstrip(".,?!;:-") for word in plain.split())
     return " ".join(word for word in words if any(c.isalpha() for c in word))
 
 
