@@ -75,10 +75,19 @@ _LETTER_NAME = re.compile(r".*?(?:LETTER|SYLLABLE)(?: FINAL| SMALL| CAPITAL)* (.
 def _tidy(text: str) -> str:
     """NFKC without the marks that only choose a glyph, and with plain quotation marks."""
     text = text.replace("²", " squared").replace("³", " cubed")
-    text = unicodedata.normalize("NFKC", text)
+    text = "".join(map(_without_accents, unicodedata.normalize("NFKC", text)))
     for written, plain in _GLYPHS.items():
         text = text.replace(written, plain)
     return text
+
+
+def _without_accents(character: str) -> str:
+    """The ASCII letters under the accents of ``character``; itself where there are none."""
+    if character.isascii():
+        return character
+    base = unicodedata.normalize("NFKD", character)
+    base = "".join(c for c in base if not unicodedata.combining(c))
+    return base if base.isascii() else character
 
 
 def _is_url(core: str) -> bool:
@@ -114,15 +123,11 @@ def _letters(text: str) -> str:
 
 
 def _letter(character: str) -> str:
-    """``character`` without its accents, a letter of another script by its name, or a space."""
+    """``character``, a letter of another script by its name, or a space."""
     if character in SPEAKABLE:
         return character
     if unicodedata.category(character) in ("Mn", "Cf"):
         return ""
-    base = unicodedata.normalize("NFKD", character)
-    base = "".join(c for c in base if not unicodedata.combining(c)).lower()
-    if base and all(c in SPEAKABLE for c in base):
-        return base
     name = _LETTER_NAME.fullmatch(unicodedata.name(character, "")) if character.isalpha() else None
     return f" {re.sub('[^a-z]+', ' ', name[1].lower())} " if name else " "
 
