@@ -127,10 +127,12 @@ async def _call_all(
     calls = [asyncio.create_task(one(*of)) for of in zip(told, users, delays, strict=True)]
     looks: list[Usage] = []
     if server is not None:
-        await asyncio.wait(calls, timeout=SETTLE_S + STAGGER_S * len(users))
+        # Who is refused has ended by then; the measure is of those who talk.
+        _, talking = await asyncio.wait(calls, timeout=SETTLE_S + STAGGER_S * len(users))
         server.look()  # what came before is calls being answered
-        await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
-        looks = [server.look()]
+        if talking:
+            await asyncio.wait(talking, return_when=asyncio.FIRST_COMPLETED)
+            looks = [server.look()]
     return list(await asyncio.gather(*calls)), looks[0] if looks else None
 
 
