@@ -36,7 +36,7 @@ KERNEL_MODULES = (
 )
 """Modules with a ``configurations`` function; a new kernel is added here."""
 
-_SHARED_LIMIT = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 120: 99}
+SHARED_LIMIT = {80: 163, 86: 99, 87: 163, 89: 99, 90: 227, 100: 227, 103: 227, 120: 99}
 """KiB of shared memory for one program, by compute capability (CUDA C++ Programming Guide,
 table «Technical Specifications per Compute Capability»). The compiler does not check it."""
 
@@ -71,12 +71,13 @@ class Outcome:
     faults: tuple[str, ...]
 
 
-def declared(modules: Sequence[str] = KERNEL_MODULES) -> list[Configuration]:
-    """All configurations of the named modules. Raises ``ValueError`` on a repeated name."""
+def declared(capability: int) -> list[Configuration]:
+    """What is launched on a compute capability. Raises ``ValueError`` on a repeated name."""
     found = [
         configuration
-        for name in modules
+        for name in KERNEL_MODULES
         for configuration in importlib.import_module(f"duplex_kernels.{name}").configurations()
+        if capability in configuration.capabilities
     ]
     names = [configuration.name for configuration in found]
     if repeated := {name for name in names if names.count(name) > 1}:
@@ -142,7 +143,7 @@ def build(configuration: Configuration, capability: int) -> Resources:
 
 def judge(configuration: Configuration, found: Resources, capability: int) -> tuple[str, ...]:
     """Every bound that is broken, in words."""
-    most_shared = min(configuration.max_shared, 1024 * _SHARED_LIMIT[capability])
+    most_shared = min(configuration.max_shared, 1024 * SHARED_LIMIT[capability])
     checks = [
         (found.local == 0, f"{found.local} bytes of local memory"),
         (
@@ -215,8 +216,8 @@ def _line(outcome: Outcome, width: int) -> str:
 
 def _capability(target: str) -> int:
     match = re.fullmatch(r"sm_(\d+)", target)
-    if match is None or int(match[1]) not in _SHARED_LIMIT:
-        known = ", ".join(f"sm_{capability}" for capability in _SHARED_LIMIT)
+    if match is None or int(match[1]) not in SHARED_LIMIT:
+        known = ", ".join(f"sm_{capability}" for capability in SHARED_LIMIT)
         raise argparse.ArgumentTypeError(f"{target!r} is none of {known}")
     return int(match[1])
 
@@ -230,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if os.environ.pop("TRITON_INTERPRET", "0") != "0" and "triton" in sys.modules:
         parser.error("the interpreter is on and Triton already imported: use a process of its own")
-    configurations = [c for c in declared() if options.only in c.name]
+    configurations = [c for c in declared(options.target) if options.only in c.name]
     width = max((len(c.name) for c in configurations), default=4)
     print(
         f"{'configuration':<{width}}  warps  stages  registers  shared  local  load  "

@@ -49,6 +49,8 @@ class Configuration:
     """The widest global load must be at least this wide; 16 is what the memory system wants."""
     needs_mma: bool = False
     """Whether ``mma`` or ``wgmma`` must appear, that is, whether the kernel has a ``tl.dot``."""
+    capabilities: range = range(80, 1000)
+    """Compute capabilities on which the launcher chooses this variant; left out for others."""
 
     @cached_property
     def signature(self) -> dict[str, str]:

@@ -1,42 +1,58 @@
 """Variants of the `paged_attention` kernels that must compile well."""
 
 from duplex_kernels.configuration import Configuration
+from duplex_kernels.paged_attention_tiles import (
+    GENERATIONS,
+    tile_rows,
+    tile_shape,
+)
 from duplex_kernels.paged_attention_triton import (
     PADDED_SINKS,
     SPLITS_AT_ONCE,
     combine_kernel,
     split_kernel,
-    tile_shape,
 )
 
 
 def configurations() -> list[Configuration]:
+    """Those of every generation in the table of tiles."""
+    return [configuration for first in GENERATIONS for configuration in _of_generation(first)]
+
+
+def _of_generation(first: int) -> list[Configuration]:
     """Groups 1, 3, 7 and 8, 1 to 16 tokens, with and without a window, each kind of cache."""
     return [
-        _split("bf16", 9, 3, 64, rows=16),
-        _split("bf16", 9, 3, 64, rows=16, window=1024, sinks=4),
-        _split("bf16", 9, 3, 64, rows=64, window=1024, sinks=4),
-        _split("bf16", 14, 2, 64, rows=16),
-        _split("bf16", 14, 2, 64, rows=32, window=1024),
-        _split("bf16", 14, 2, 64, rows=64),
-        _split("fp16", 8, 8, 64, rows=16),
-        _split("bf16", 16, 2, 128, rows=16),
-        _split("bf16", 16, 2, 128, rows=64, window=1024, sinks=4),
-        _split("fp16", 24, 8, 128, rows=64),
-        _split("bf16", 9, 3, 64, rows=16, int8=True),
-        _split("bf16", 14, 2, 64, rows=64, window=1024, sinks=4, int8=True),
-        _split("fp16", 16, 2, 128, rows=16, window=1024, sinks=4, int8=True),
-        _combine("bf16", 9, 64),
-        _combine("fp16", 16, 128),
+        _split(first, "bf16", 9, 3, 64, filled=16),
+        _split(first, "bf16", 9, 3, 64, filled=16, window=1024, sinks=4),
+        _split(first, "bf16", 9, 3, 64, filled=48, window=1024, sinks=4),
+        _split(first, "bf16", 14, 2, 64, filled=16),
+        _split(first, "bf16", 14, 2, 64, filled=28, window=1024),
+        _split(first, "bf16", 14, 2, 64, filled=112),
+        _split(first, "fp16", 8, 8, 64, filled=16),
+        _split(first, "bf16", 16, 2, 128, filled=16),
+        _split(first, "bf16", 16, 2, 128, filled=32, window=1024, sinks=4),
+        _split(first, "fp16", 24, 8, 128, filled=48),
+        _split(first, "bf16", 9, 3, 64, filled=15, int8=True),
+        _split(first, "bf16", 14, 2, 64, filled=112, window=1024, sinks=4, int8=True),
+        _split(first, "fp16", 16, 2, 128, filled=16, window=1024, sinks=4, int8=True),
+        _combine(first, "bf16", 9, 64),
+        _combine(first, "fp16", 16, 128),
     ]
 
 
+def _capabilities(first: int) -> range:
+    """All that share the table's entry of the first."""
+    later = [other for other in GENERATIONS if other > first]
+    return range(first, min(later, default=1000))
+
+
 def _split(
+    first: int,
     dtype: str,
     q_heads: int,
     kv_heads: int,
     head_dim: int,
-    rows: int,
+    filled: int,
     window: int = 0,
     sinks: int = 0,
     int8: bool = False,
@@ -48,7 +64,8 @@ def _split(
     types |= {"scales": "*fp16"} if int8 else {}
     types |= {"sinks": f"*{dtype}", "cos": "*fp32", "sin": "*fp32"} if sinks else {}
     absent = {name: None for name in ("scales", "sinks", "cos", "sin") if name not in types}
-    block, warps, stages = tile_shape(rows, head_dim, int8)
+    rows = tile_rows(GENERATIONS[first], filled, head_dim, sinks > 0)
+    block, warps, stages = tile_shape(GENERATIONS[first], rows, head_dim, int8)
     kind = f"{'int8' if int8 else dtype} cache" + (f", window {window}" if window else "")
     return Configuration(
         name=f"paged_attention {dtype} {q_heads}:{kv_heads} dim {head_dim} rows {rows}, {kind}"
@@ -76,10 +93,11 @@ def _split(
         # Registers for four programs on a multiprocessor in the plain decode step, else for two.
         max_registers=128 if rows == 16 and head_dim == 64 and not int8 else 200,
         needs_mma=True,
+        capabilities=_capabilities(first),
     )
 
 
-def _combine(dtype: str, q_heads: int, head_dim: int) -> Configuration:
+def _combine(first: int, dtype: str, q_heads: int, head_dim: int) -> Configuration:
     types = dict.fromkeys(("lengths", "starts", "slots"), "*i32")
     types |= dict.fromkeys(("partial", "peaks", "sums"), "*fp32")
     types |= {"attended": f"*{dtype}"}
@@ -97,6 +115,7 @@ def _combine(dtype: str, q_heads: int, head_dim: int) -> Configuration:
             "AT_ONCE": SPLITS_AT_ONCE,
         },
         aligned=tuple(types),
-        warps=1,
+        warps=GENERATIONS[first].combine_warps,
         max_registers=96,
+        capabilities=_capabilities(first),
     )

@@ -11,16 +11,23 @@ conversation the page table can hold; programs without work return at once.
 # mypy: disable-error-code="no-untyped-def"
 
 import math
+from functools import cache as remember
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from duplex_kernels.paged_attention_tiles import (
+    GENERATIONS,
+    Generation,
+    Tile,
+    first_capability,
+    tile_rows,
+    tile_shape,
+)
 from duplex_kernels.paged_cache import PagedCache, QueryRows
 from duplex_kernels.rope_append import RopeTable
-
-Tile = tuple[int, int, int]
 
 # Sinks are padded to the narrowest tile that a matrix instruction takes.
 PADDED_SINKS = 16
@@ -230,7 +237,7 @@ def launch(
 ) -> Tensor:
     """`paged_attention` with arguments already checked. `rope` is None if no sinks are read.
 
-    `tile` is for trying others than that of `tile_shape`.
+    `tile` is for trying others than that of `tile_shape`. DeviceError for a GPU before sm_80.
     """
     tokens, q_heads, head_dim = queries.shape
     sinks = cache.n_sinks if window and rope is not None else 0
@@ -239,10 +246,11 @@ def launch(
         # The window of the first query and the tokens after it, however they meet the boundaries.
         splits = min(splits, triton.cdiv(window + rows.max_query - 1, split_tokens) + 1)
     filled = rows.max_query * q_heads // cache.kv_heads
-    height = max(16, min(64, triton.next_power_of_2(filled)))
-    if height == 32 and head_dim > 64:
-        height = 64  # 32 rows of wide heads run out of registers; 64 have wgmma and 8 warps.
-    block, warps, stages = tile or tile_shape(height, head_dim, cache.scales is not None)
+    generation = generation_of(queries.device)
+    height = tile_rows(generation, filled, head_dim, sinks > 0)
+    block, warps, stages = tile or tile_shape(
+        generation, height, head_dim, cache.scales is not None
+    )
     partial = queries.new_empty(tokens, q_heads, splits, head_dim, dtype=torch.float32)
     peaks = partial.new_empty(tokens, q_heads, splits)
     sums = partial.new_empty(tokens, q_heads, splits)
@@ -289,18 +297,19 @@ def launch(
         rows.slots,
         attended,
         AT_ONCE=SPLITS_AT_ONCE,
-        num_warps=1,
+        num_warps=generation.combine_warps,
         **shared,
     )
     return attended
 
 
-def tile_shape(rows: int, head_dim: int, int8: bool) -> Tile:
-    """Positions read at a time, warps and pipeline stages.
+@remember
+def generation_of(device: torch.device) -> Generation:
+    """The table's entry for a GPU; the interpreter works with that of sm_90.
 
-    The load of page numbers takes stages of its own: only from five on are there two tiles of keys
-    and values in flight, with fewer a tile is waited for before the next one is asked for. Tiles of
-    32 where 64 would need nearly all registers.
+    Raises DeviceError for a GPU that is too old.
     """
-    wide = (rows > 16) + (head_dim > 64) + int8
-    return 32 if wide > 1 else 64, 8 if rows > 16 and head_dim > 64 else 4, 5
+    if device.type != "cuda":
+        return GENERATIONS[90]
+    major, minor = torch.cuda.get_device_capability(device)
+    return GENERATIONS[first_capability(10 * major + minor)]
