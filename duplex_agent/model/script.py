@@ -20,7 +20,10 @@ from duplex_agent.model.timing import Timing, TimingReader
 
 _REST = PHONE_ID["$"]
 _SPACE = PHONE_ID[" "]
+_BEGIN = PHONE_ID["^"]
 _TICK_S = TICK_MS / 1000
+# Characters read at a time: a pass over one costs almost as much as one over twelve.
+_BLOCK = 12
 _TICK_SLOTS = round(_TICK_S / SLOT_S)
 
 
@@ -35,12 +38,17 @@ class _Written:
 
 @dataclass(frozen=True)
 class TimedPhone:
-    """A phone on the clock: its id, its time, and the number of the spoken word it belongs to."""
+    """A phone on the clock: its id, its time, and the number of the spoken word it belongs to.
+
+    ``letters``: the word on whose letters the speller put it, which may be a letter late; of words
+    that are said as one ("of the"), all phones belong to the first.
+    """
 
     phone: int
     start_s: float
     end_s: float
     word: int
+    letters: int
 
 
 class Script:
@@ -66,12 +74,13 @@ class Script:
         self._word_end: list[int] = []
         self._word_state: list[NDArray[np.float32] | None] = []
         # Words of the phones that wait for a duration, and phones of a word not yet timed in full.
-        self._pending_words: list[int] = []
-        self._unfinished: list[tuple[int, float, int]] = []
-        # Per timed phone: id, end time and word.
+        self._pending_words: list[tuple[int, int]] = []
+        self._unfinished: list[tuple[int, float, tuple[int, int]]] = []
+        # Per timed phone: id, end time, word and the word of its letters.
         self._ids: list[int] = []
         self._ends_s: list[float] = []
         self._words: list[int] = []
+        self._letters: list[int] = []
         self._slot = 0
         self.finished = False
         self.left_out: list[str] = []
@@ -100,7 +109,7 @@ class Script:
     def timeline(self) -> list[TimedPhone]:
         """Every phone on the clock so far, in order."""
         starts_s = [0.0, *self._ends_s][: len(self._ends_s)]
-        rows = zip(self._ids, starts_s, self._ends_s, self._words, strict=True)
+        rows = zip(self._ids, starts_s, self._ends_s, self._words, self._letters, strict=True)
         return [TimedPhone(*row) for row in rows]
 
     def write(self, text: str, hidden: NDArray[np.float32] | None) -> None:
@@ -148,7 +157,9 @@ class Script:
             self._word_end.append(word.end)
             self._word_state.append(word.hidden)
             self._reader.write(spoken)
-            self._time()
+            unread = len(self._reader.text) - self._reader.done
+            if unread >= self._reader.model.conv.look_ahead + _BLOCK:
+                self._time()
         else:
             if is_left_out(word.text):
                 self.left_out.append(word.text)
@@ -166,8 +177,13 @@ class Script:
     def _time(self) -> None:
         """Put on the clock what became final."""
         for phone, character in self._reader.read():
+            letters = word = self._word_of[character]
+            if self._pending_words and phone not in (_SPACE, _BEGIN):
+                # What follows without a space goes on with the word before.
+                ended = self._timing.phones[-1] == _REST
+                word = word if ended else self._pending_words[-1][0]
             self._timing.phones.append(phone)
-            self._pending_words.append(self._word_of[character])
+            self._pending_words.append((word, letters))
         if self._reader.finished:
             if self._timing.phones and self._timing.phones[-1] != _REST:
                 self._timing.phones.append(_REST)
@@ -175,17 +191,18 @@ class Script:
             self._timing.finished = True
         for index, seconds in self._timing.read():
             row = self._timing.phones[index], seconds / self._speed, self._pending_words[index]
-            if self._unfinished and self._unfinished[-1][2] != row[2]:
+            if self._unfinished and self._unfinished[-1][2][0] != row[2][0]:
                 self._commit()
             self._unfinished.append(row)
         if self._timing.finished:
             self._commit()
 
     def _commit(self) -> None:
-        for phone, seconds, word in self._unfinished:
+        for phone, seconds, (word, letters) in self._unfinished:
             self._ids.append(phone)
             self._ends_s.append(self.known_s + seconds)
             self._words.append(word)
+            self._letters.append(letters)
         self._unfinished = []
 
     def ready(self, seconds: float) -> bool:
@@ -207,6 +224,7 @@ class Script:
             self._ids.append(_REST)
             self._ends_s.append(max(self.known_s, now) + _TICK_S)
             self._words.append(self._words[-1] if self._words else 0)
+            self._letters.append(self._words[-1])
             return
         for index in range(gap, len(self._ends_s)):
             self._ends_s[index] += _TICK_S

@@ -1,102 +1,191 @@
-"""How well the agent's voice is understood: WER of ``say`` beside the teacher's own.
+"""How good the agent's voice is, beside its teacher: words, sound, likeness, cost and endurance.
 
-python -m duplex_evals.mouth [--limit N] [--steps N] [--out FOLDER]
+python -m duplex_evals.mouth [--steps 1,2,4,8,16] [--thinker off|on|both] [--limit N] [--out FOLDER]
+
+Every utterance is a row in OUT/rows.jsonl; a run that was broken off goes on behind its last row,
+other weights or settings make rows of their own. OUT/mouth.json holds all figures.
 """
 
-import json
-import time
-from importlib.resources import files
+import functools
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-import soundfile
-import soxr
+import torch
 import typer
-from numpy.typing import NDArray
 from rich.console import Console
-from rich.progress import track
-from rich.table import Table
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from duplex_agent.clock import AGENT_RATE_HZ, TICK_MS, USER_RATE_HZ
+from duplex_agent.errors import DuplexError
+from duplex_agent.model.checkpoint import WEIGHTS_DIR
+from duplex_agent.model.flow import step_times
+from duplex_agent.model.spoken_text import speakable
+from duplex_agent.model.thinker import Thinker, load_thinker
 from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
-from duplex_evals.recogniser import WordErrors, transcribe, word_errors
+from duplex_evals.errors import EvalError
+from duplex_evals.voice_drift import drift
+from duplex_evals.voice_figures import VoiceFigures, figures
+from duplex_evals.voice_report import (
+    drift_line,
+    figures_table,
+    plot_steps,
+    stress_table,
+    write_report,
+)
+from duplex_evals.voice_rows import Row, RowFile, measured, weights_name
+from duplex_evals.voice_speaking import (
+    lines,
+    speak,
+    teacher_speech,
+    thinker_states,
+    ticks_until_sound,
+)
+from duplex_evals.voice_words import script_faults
+
+SENTENCES, STRESS = "mouth_sentences.txt", "stress_list.txt"
 
 
-def sentences() -> list[str]:
-    """The fixed held-out sentences."""
-    text = files("duplex_evals").joinpath("data/mouth_sentences.txt").read_text("utf-8")
-    return text.splitlines()
+class States(StrEnum):
+    """Whether the thinker's hidden states reach the voice."""
+
+    OFF = "off"
+    ON = "on"
+    BOTH = "both"
 
 
-def speak(voice: Voice, text: str, seed: int) -> tuple[NDArray[np.float32], list[float]]:
-    """Sound of ``text`` at 24 kHz and the compute time of every tick in ms."""
-    stream = voice.start(seed)
-    stream.write(text)
-    stream.finish()
-    pieces: list[NDArray[np.float32]] = []
-    times: list[float] = []
-    while True:
-        start = time.perf_counter()
-        spoken = stream.tick()
-        times.append((time.perf_counter() - start) * 1000)
-        pieces.append(spoken.pcm)
-        if spoken.done:
-            return np.concatenate(pieces), times
+class _Run:
+    """Texts through the voice and its teacher, each row once."""
+
+    def __init__(self, out: Path, voice: Voice, weights: str, progress: Progress) -> None:
+        self.rows, self.voice, self.weights = RowFile(out / "rows.jsonl"), voice, weights
+        self._progress = progress
+
+    @functools.cached_property
+    def thinker(self) -> Thinker:
+        return load_thinker()
+
+    def _each(self, texts: list[str], name: str, make: Callable[[int, str], Row]) -> list[Row]:
+        made = []
+        for index, text in enumerate(self._track(texts, name)):
+            key = f"{name}/{text}"
+            row = self.rows.get(key)
+            if row is None:
+                row = make(index, text)
+                self.rows.add(key, row)
+            made.append(row)
+        return made
+
+    def _track(self, texts: list[str], name: str) -> Iterable[str]:
+        return self._progress.track(texts, description=name.rpartition("/")[2])
+
+    def agent(self, texts: list[str], settings: VoiceSettings, states: bool) -> list[Row]:
+        voice = self.voice.with_settings(settings)
+
+        def make(index: int, text: str) -> Row:
+            hidden = thinker_states(self.thinker, text) if states else None
+            speech = speak(voice, text, index, hidden)
+            streamed = ticks_until_sound(voice, text)
+            return measured(text, speech.pcm, speech, streamed)
+
+        name = f"{self.weights}/{settings}/agent, {_column(settings.flow_steps, states)}"
+        return self._each(texts, name, make)
+
+    def teacher(self, texts: list[str]) -> list[Row]:
+        def make(index: int, text: str) -> Row:
+            pcm = teacher_speech(text) if speakable(text) else np.zeros(1, np.float32)
+            return measured(text, pcm, None, None)
+
+        return self._each(texts, "teacher", make)
+
+    def script(self, texts: list[str]) -> dict[str, list[str]]:
+        return {t: script_faults(self.voice, t) for t in self._track(texts, "script")}
+
+    def seconds(self, total: float) -> Callable[[], None]:
+        task = self._progress.add_task("one long reply, s", total=total)
+        return lambda: self._progress.advance(task)
 
 
-def _teacher(text: str) -> NDArray[np.float32]:
-    from duplex_agent.model.spoken_text import speakable
-    from duplex_agent.train.agent_speech import synthesise
-
-    made = synthesise(speakable(text))
-    assert made is not None
-    return made.pcm.astype(np.float32) / np.float32(32768)
+def _column(steps: int, states: bool) -> str:
+    return f"{steps} step{'s' * (steps > 1)}{', thinker' * states}"
 
 
-def _heard(pcm: NDArray[np.float32]) -> str:
-    return transcribe(soxr.resample(pcm, AGENT_RATE_HZ, USER_RATE_HZ).astype(np.float32))
+def _steps(text: str) -> list[int]:
+    try:
+        found = [int(part) for part in text.split(",")] if text else [VoiceSettings().flow_steps]
+    except ValueError as error:
+        raise EvalError(f"--steps {text!r} is no list like 1,2,4") from error
+    if min(found) < 1:
+        raise EvalError("--steps must be at least 1")
+    return found
+
+
+def _progress() -> Progress:
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
 
 
 def main(
-    limit: Annotated[int, typer.Option(help="Use only the first N sentences.")] = 0,
-    steps: Annotated[int, typer.Option(help="Euler steps of the flow head.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the sound and the JSON.")] = None,
+    limit: Annotated[int, typer.Option(help="Only the first N sentences and stress items.")] = 0,
+    steps: Annotated[str, typer.Option(help="Steps of the flow, as 1,2,4.")] = "",
+    temperature: Annotated[float, typer.Option(help="Variance of the flow's noise.")] = 0.5,
+    thinker: Annotated[States, typer.Option(help="The thinker's hidden states.")] = States.OFF,
     teacher: Annotated[bool, typer.Option(help="Also measure the teacher voice.")] = True,
+    stress: Annotated[bool, typer.Option(help="Also speak the stress list.")] = True,
+    minutes: Annotated[float, typer.Option(help="Length of the long reply; 0: none.")] = 5.0,
+    weights: Annotated[Path, typer.Option(help="Folder of the voice's weights.")] = WEIGHTS_DIR,
+    out: Annotated[Path, typer.Option(help="Rows, figures, plot.")] = Path("runs/mouth-figures"),
 ) -> None:
-    """Print the table: WER of the agent's voice and of its teacher, and compute per tick."""
-    settings = VoiceSettings(flow_steps=steps) if steps else VoiceSettings()
-    voice = load_voice(settings)
-    texts = sentences()[: limit or None]
-    agent, reference = WordErrors(0, 0), WordErrors(0, 0)
-    ticks: list[float] = []
-    rows = []
-    for index, text in enumerate(track(texts, "speaking", console=Console(stderr=True))):
-        pcm, times = speak(voice, text, seed=index)
-        heard = _heard(pcm)
-        errors = word_errors(text, heard)
-        agent, ticks = agent + errors, ticks + times
-        rows.append({"text": text, "heard": heard, "errors": errors.errors})
-        if teacher:
-            reference += word_errors(text, _heard(_teacher(text)))
-        if out:
-            out.mkdir(parents=True, exist_ok=True)
-            soundfile.write(out / f"{index:03d}.flac", pcm, AGENT_RATE_HZ)
-    table = Table(title=f"Mouth: {len(texts)} held-out sentences, Whisper tiny.en")
-    for column in ("voice", "WER", "words", "ms per tick p50", "p95", "real-time factor"):
-        table.add_column(column, justify="left" if column == "voice" else "right")
-    p50, p95 = np.percentile(ticks, [50, 95])
-    table.add_row(
-        f"agent, {settings.flow_steps} flow steps", f"{agent.rate:.1%}", str(agent.words),
-        f"{p50:.1f}", f"{p95:.1f}", f"{np.mean(ticks) / TICK_MS:.2f}",
-    )  # fmt: skip
-    if teacher:
-        table.add_row("teacher", f"{reference.rate:.1%}", str(reference.words), "", "", "")
-    Console().print(table)
-    if out:
-        report = {"wer": agent.rate, "teacher_wer": reference.rate, "rows": rows}
-        (out / "mouth.json").write_text(json.dumps(report, indent=1))
+    """Print the figures of the voice; the first of several steps speaks the stress list too."""
+    torch.set_num_threads(1)
+    console = Console()
+    settings = [VoiceSettings(flow_steps=n, temperature=temperature) for n in _steps(steps)]
+    voice = load_voice(settings[0], weights)
+    texts, items = (lines(name)[: limit or None] for name in (SENTENCES, STRESS))
+    report: dict[str, Any] = {"weights": weights_name(weights), "temperature": temperature}
+    by_steps: dict[int, VoiceFigures] = {}
+    by_column: dict[str, VoiceFigures] = {}
+    with _progress() as progress:
+        run = _Run(out, voice, report["weights"], progress)
+        references = run.teacher(texts) if teacher else []
+        of_teacher = figures(references, references) if teacher else None
+        for one in settings:
+            evaluations = len(step_times(one.flow_steps, voice.mouth.head.sampling)[0])
+            for states in (False, True):
+                if thinker is (States.OFF if states else States.ON):
+                    continue
+                rows = run.agent(texts, one, states)
+                found = figures(rows, references, evaluations)
+                by_column[_column(one.flow_steps, states)] = found
+                by_steps.setdefault(evaluations, found)
+        if stress:
+            agent = figures(run.agent(items, settings[0], False), [], 1)
+            other = figures(run.teacher(items), []) if teacher else None
+            faults = run.script(items)
+            report["stress"] = {"agent": agent, "teacher": other, "script": faults}
+        if minutes:
+            advance = run.seconds(minutes * 60)
+            report["long"] = drift(voice, lines(SENTENCES), minutes, seed=0, advance=advance)
+    report |= {"teacher": of_teacher, "settings": by_column}
+    console.print(figures_table(by_column, of_teacher))
+    if stress:
+        console.print(stress_table(agent, other, faults))
+    if minutes:
+        console.print(drift_line(report["long"]), highlight=False)
+    if len(by_steps) > 1:
+        console.print(f"plot: {plot_steps(out, by_steps, of_teacher)}", highlight=False)
+    console.print(f"figures: {write_report(out, report)}", highlight=False)
+
+
+def command() -> None:
+    """Entry point: an expected error is one line, exit code 1."""
+    try:
+        typer.run(main)
+    except DuplexError as error:
+        typer.secho(f"duplex_evals.mouth: {error}", err=True, fg=typer.colors.RED)
+        raise SystemExit(1) from error
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    command()
