@@ -85,9 +85,13 @@ class RowFile:
         self._rows: dict[str, Row] = {}
         if path.exists():
             try:
-                for line in path.read_text("utf-8").splitlines():
+                whole, _, torn = path.read_text("utf-8").rpartition("\n")
+                if torn:  # the run was killed while it wrote
+                    path.write_text(f"{whole}\n" if whole else "", "utf-8")
+                for line in whole.splitlines():
                     stored = json.loads(line)
-                    self._rows[stored.pop("key")] = Row(**stored)
+                    key = stored.pop("key")
+                    self._rows[key] = Row(**stored)
             except (OSError, ValueError, TypeError, KeyError) as error:
                 raise ResultError(f"{path} cannot be gone on with ({error}); delete it") from error
 
