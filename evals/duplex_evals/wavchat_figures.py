@@ -36,6 +36,7 @@ FROM_DUPLEX: Final[dict[str, tuple[str, ...]]] = {
         "selectivity_non_directed",
         "pause_takeover_rate",
         "premature_rate",
+        "false_start_rate",
         "missed_response_rate",
         "backchannel_per_minute",
         "floor_transfer_offset_p50",

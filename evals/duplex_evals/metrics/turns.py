@@ -38,6 +38,13 @@ METRICS: Final = (
         "share",
     ),
     Metric(
+        "false_start_rate",
+        "Turns in which any agent sound begins before the true end, however short: a reply begun "
+        "in a pause and given up at once is no takeover, but the user has heard it.",
+        "share",
+        "share",
+    ),
+    Metric(
         "talk_over",
         "Time per turn in which such early speech and the user's sound at once.",
         "ratio",
@@ -98,6 +105,8 @@ def observe(c: Conversation) -> list[Observation]:
             seen += _latency(c, turn, reply)
         if turn.kind == "turn":
             seen.append(share("premature_rate", bool(reply.early)))
+            start, end = bounds(turn)
+            seen.append(share("false_start_rate", any(start < s[0] < end for s in c.agent)))
             seen.append(Observation("talk_over", overlap_ms(reply.early, turn.spans_ms)))
             for pause in gaps(turn.spans_ms):
                 seen.append(share("pause_takeover_rate", _taken(c, pause)))

@@ -19,7 +19,7 @@ COLOURS: Final = ("#e8590c", "#0c8599", "#862e9c", "#2b8a3e", "#c2255c", "#5c940
 HEADLINES: Final = (
     ("voice_to_voice_answered_p50", "answers after", "median, from the user's last sound"),
     ("missed_response_rate", "leaves unanswered", "of the user's turns"),
-    ("premature_rate", "speaks too early", "in user turns"),
+    ("false_start_rate", "speaks too early", "before the end of user turns"),
     ("yield_rate_2s", "yields", "to interruptions within 2 s"),
     ("false_interruption_rate", "stops wrongly", "for mm-hmm, coughs, others' talk"),
     ("spurious_response_rate", "answers wrongly", "what was not meant for it"),
@@ -35,6 +35,7 @@ TOLD: Final = {
     "barge_in_stop": "ms",
     "missed_response_rate": "share",
     "premature_rate": "share",
+    "false_start_rate": "share",
     "pause_takeover_rate": "share",
     "false_interruption_rate": "share",
     "spurious_response_rate": "share",

@@ -10,7 +10,15 @@ CHAPTERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("tau-voice, its definitions", ("tau_",)),
     (
         "Answering",
-        ("voice_to_voice", "missed_", "premature_", "talk_over", "pause_takeover", "unprompted_"),
+        (
+            "voice_to_voice",
+            "missed_",
+            "premature_",
+            "false_start",
+            "talk_over",
+            "pause_takeover",
+            "unprompted_",
+        ),
     ),
     ("Being interrupted", ("barge_in", "yield_", "interruption_")),
     ("Ignoring what is not meant for it", ("false_", "spurious_", "selectivity")),

@@ -24,6 +24,7 @@ def test_a_known_delay_comes_back_whatever_is_said_after_it(
     assert values(seen, "voice_to_voice_answered") == [delay]
     assert values(seen, "voice_to_voice_all") == [delay]
     assert values(seen, "missed_response_rate") == values(seen, "premature_rate") == [0]
+    assert values(seen, "false_start_rate") == [0]
 
 
 def test_a_missed_turn_is_later_than_every_latency_and_has_none_of_its_own() -> None:
@@ -52,6 +53,7 @@ def test_a_backchannel_at_the_end_of_a_turn_is_no_part_of_the_answer() -> None:
     seen = observe(talk(TURN, agent=((2_500.0, 2_800.0), (3_200.0, 5_000.0))))
     assert values(seen, "voice_to_voice_answered") == [200]
     assert values(seen, "premature_rate") == [0]
+    assert values(seen, "false_start_rate") == [1]
 
 
 def test_talking_over_the_end_of_a_turn_is_early_and_no_answer_in_turn() -> None:
