@@ -58,7 +58,7 @@ def serve(
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk.
 
-    Two CPU cores hold one conversation; `duplex-evals load` finds what a machine holds.
+    `duplex-evals load` finds how many conversations a machine holds.
     """
     from duplex_agent.gateway.app import GatewayConfig
     from duplex_agent.gateway.server import serve as serve_gateway
