@@ -19,6 +19,7 @@ from rich.progress import Progress
 from duplex_agent import assets
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.model.spoken_text import speakable
+from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.text import agent_sentences
 
 SHARD_SENTENCES = 100
@@ -103,16 +104,13 @@ def _make_shard(job: tuple[Path, Sequence[str]]) -> float:
     made = [u for s in sentences if (u := synthesise(speakable(s))) is not None]
     info = json.dumps([{"text": u.text, "phones": u.phones} for u in made]).encode()
     pcm = np.concatenate([u.pcm for u in made])
-    partial = target.with_suffix(".part")
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            pcm=pcm,
-            samples=np.asarray([len(u.pcm) for u in made]),
-            durations_s=np.concatenate([u.durations_s for u in made]),
-            info=np.frombuffer(info, np.uint8),
-        )
-    partial.rename(target)
+    store_arrays(
+        target,
+        pcm=pcm,
+        samples=np.asarray([len(u.pcm) for u in made]),
+        durations_s=np.concatenate([u.durations_s for u in made]),
+        info=np.frombuffer(info, np.uint8),
+    )
     return len(pcm) / AGENT_RATE_HZ
 
 

@@ -13,6 +13,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.model import checkpoint
 from duplex_agent.model.latents import LatentEncoder
 from duplex_agent.train.agent_speech import read_corpus
+from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.loop import train
 
 TOKENS_FILE: Final = "tokens.npz"
@@ -72,15 +73,12 @@ def read_tokens(speech: Path, smoke: bool) -> list[Tokens]:
         encoder = load_encoder(speech, smoke)
         utterances = track(read_corpus(speech), "encoding speech", transient=True)
         made = [_encode(encoder, u.pcm) for u in utterances]
-        partial = file.with_suffix(".part")
-        with partial.open("wb") as out:
-            np.savez(
-                out,
-                ticks=np.array([len(t.mean) for t in made]),
-                mean=np.concatenate([t.mean for t in made]),
-                deviation=np.concatenate([t.deviation for t in made]),
-            )
-        partial.rename(file)
+        store_arrays(
+            file,
+            ticks=np.array([len(t.mean) for t in made]),
+            mean=np.concatenate([t.mean for t in made]),
+            deviation=np.concatenate([t.deviation for t in made]),
+        )
     with np.load(file) as stored:
         ends = np.cumsum(stored["ticks"])[:-1]
         means, deviations = np.split(stored["mean"], ends), np.split(stored["deviation"], ends)

@@ -18,6 +18,7 @@ from rich.progress import track
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.model.latents import HOP_SAMPLES
 from duplex_agent.train.agent_speech import read_corpus
+from duplex_agent.train.array_file import store_arrays
 
 PITCH_FILE: Final = "pitch.npz"
 FLOOR_HZ, CEILING_HZ = 60.0, 350.0
@@ -77,16 +78,13 @@ def read_pitch(speech: Path) -> list[Pitch]:
     target = speech / PITCH_FILE
     if not target.exists():
         tracks = [track_pitch(u.pcm) for u in track(read_corpus(speech), "pitch", transient=True)]
-        partial = target.with_suffix(".part")
-        with partial.open("wb") as file:
-            np.savez(
-                file,
-                frames=np.array([len(t.hz) for t in tracks]),
-                hz=np.concatenate([t.hz for t in tracks]),
-                voiced=np.concatenate([t.voiced for t in tracks]),
-                phase=np.concatenate([t.phase for t in tracks]),
-            )
-        partial.rename(target)
+        store_arrays(
+            target,
+            frames=np.array([len(t.hz) for t in tracks]),
+            hz=np.concatenate([t.hz for t in tracks]),
+            voiced=np.concatenate([t.voiced for t in tracks]),
+            phase=np.concatenate([t.phase for t in tracks]),
+        )
     with np.load(target) as stored:
         ends = np.cumsum(stored["frames"])[:-1]
         columns = [np.split(stored[name], ends) for name in ("hz", "voiced", "phase")]

@@ -16,6 +16,7 @@ from duplex_agent.clock import TICK_MS
 from duplex_agent.model.spoken_text import speakable
 from duplex_agent.model.thinker import Thinker, load_thinker
 from duplex_agent.train.agent_speech import Utterance, read_corpus
+from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.text import training_sentences
 
 _STATES_FILE = "thinker-states.npz"
@@ -67,15 +68,12 @@ def read_states(speech: Path) -> dict[str, NDArray[np.float16]]:
     if not file.exists():
         found = dict(_computed(speech, load_thinker()))
         rows = [len(r) for r in found.values()]
-        partial = file.with_suffix(".part")
-        with partial.open("wb") as out:
-            np.savez(
-                out,
-                texts=np.array(list(found)),
-                rows=np.array(rows),
-                states=np.concatenate(list(found.values())),
-            )
-        partial.rename(file)
+        store_arrays(
+            file,
+            texts=np.array(list(found)),
+            rows=np.array(rows),
+            states=np.concatenate(list(found.values())),
+        )
     with np.load(file) as arrays:
         parts = np.split(arrays["states"], np.cumsum(arrays["rows"])[:-1])
         return dict(zip(arrays["texts"].tolist(), parts, strict=True))

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from duplex_agent import assets
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.errors import TrainingError
+from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.kokoro_phones import PHONE_IDS, phones
 
 Engine = Literal["kokoro", "piper", "flite", "espeak"]
@@ -173,15 +174,12 @@ def make_shard(target: Path, engine: Engine, sentences: Sequence[str], seed: int
         if len(pcm):
             texts.append(sentence)
             sounds.append(np.clip(pcm * 32767, -32768, 32767).astype(np.int16))
-    partial = target.with_suffix(".part")
-    with partial.open("wb") as file:
-        np.savez(
-            file,
-            pcm=np.concatenate(sounds),
-            samples=np.array([len(s) for s in sounds]),
-            texts=np.frombuffer(json.dumps(texts).encode(), np.uint8),
-        )
-    partial.rename(target)
+    store_arrays(
+        target,
+        pcm=np.concatenate(sounds),
+        samples=np.array([len(s) for s in sounds]),
+        texts=np.frombuffer(json.dumps(texts).encode(), np.uint8),
+    )
 
 
 def read_corpus(folder: Path) -> Iterator[UserUtterance]:

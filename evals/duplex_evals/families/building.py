@@ -8,7 +8,7 @@ from typing import Final
 
 from duplex_agent.train.user_speech import HELD_OUT
 from duplex_evals.pools import transcripts
-from duplex_evals.scenario import Anchor, Clip, Expect, Item, Kind, Part, Scenario
+from duplex_evals.scenario import Anchor, Clip, Expect, Family, Item, Kind, Part, Scenario, Voice
 
 VOICES: Final = tuple(speaker.voice for speaker in HELD_OUT)
 LEAD_MS: Final = 500  # before the first word of a conversation
@@ -68,6 +68,35 @@ def item(name: str, kind: Kind, expect: Expect, parts: Iterable[Part], anchor: A
 def while_speaking(after: str, delay_ms: int) -> Anchor:
     """``delay_ms`` into the agent's reply to the item ``after``."""
     return Anchor(to="agent_onset", item=after, delay_ms=delay_ms, timeout_ms=6_000)
+
+
+def not_for_the_agent(
+    family: Family,
+    index: int,
+    voice: Voice,
+    opener: Part,
+    other: Callable[[Expect, Anchor], Item],
+    tails_s: tuple[float, float],
+) -> Scenario:
+    """Something the agent should take no notice of, in turn while it speaks and while nobody does.
+
+    ``other`` makes it from what is expected and when it comes; ``opener`` gets the agent to speak;
+    ``tails_s`` follow the two kinds.
+    """
+    if index % 2 == 0:
+        anchor = while_speaking("opener", spread(index, 500, 1_200))
+        items = [turn("opener", [opener]), other("continue", anchor)]
+    else:
+        items = [other("ignore", Anchor(delay_ms=spread(index, 800, 2_000)))]
+    return Scenario(
+        id=f"{family}-{index:02d}-{voice}",
+        family=family,
+        subtype="while_silent" if index % 2 else "while_speaking",
+        voice=voice,
+        seed=index,
+        items=items,
+        tail_s=tails_s[index % 2],
+    )
 
 
 def cases(

@@ -10,18 +10,16 @@ from duplex_evals.families.building import (
     cases,
     item,
     lines,
+    not_for_the_agent,
     recorded,
     spoken,
-    spread,
-    turn,
     voice_of,
-    while_speaking,
 )
 from duplex_evals.families.human_lines import TURNS
 from duplex_evals.pools import transcripts
-from duplex_evals.scenario import Anchor, Family, Item, Kind, Part, Scenario, Voice
+from duplex_evals.scenario import Anchor, Expect, Family, Item, Kind, Part, Scenario, Voice
 
-SPEAKING_TAIL_S, SILENT_TAIL_S = 2.5, 4.0
+TAILS_S: Final = (2.5, 4.0)  # after the agent was spoken over, after it was silent
 OTHER: Final = 2  # the voice behind is this many further in the list than the user's
 KINDS: Final[dict[Family, Kind]] = {
     "third_party": "third_party",
@@ -61,24 +59,10 @@ def _human(family: Family, index: int) -> Scenario:
 
 
 def _case(family: Family, index: int, voice: Voice, opener: Part, others: list[Part]) -> Scenario:
-    if index % 2 == 0:
-        anchor = while_speaking("opener", spread(index, 500, 1_200))
-        items = [turn("opener", [opener]), _other(family, "continue", others, anchor)]
-    else:
-        anchor = Anchor(delay_ms=spread(index, 800, 2_000))
-        items = [_other(family, "ignore", others, anchor)]
-    return Scenario(
-        id=f"{family}-{index:02d}-{voice}",
-        family=family,
-        subtype="while_silent" if index % 2 else "while_speaking",
-        voice=voice,
-        seed=index,
-        items=items,
-        tail_s=SILENT_TAIL_S if index % 2 else SPEAKING_TAIL_S,
-    )
-
-
-def _other(family: Family, expect: str, others: list[Part], anchor: Anchor) -> Item:
-    plain = item("other", KINDS[family], "anything", others, anchor)
     heard_as = "third_party" if family == "third_party" else "background"
-    return plain.model_copy(update={"expect": expect, "filter": heard_as})
+
+    def other(expect: Expect, anchor: Anchor) -> Item:
+        plain = item("other", KINDS[family], expect, others, anchor)
+        return plain.model_copy(update={"filter": heard_as})
+
+    return not_for_the_agent(family, index, voice, opener, other, TAILS_S)

@@ -11,18 +11,16 @@ from duplex_evals.families.building import (
     cut,
     item,
     lines,
+    not_for_the_agent,
     recorded,
     spoken,
-    spread,
-    turn,
-    while_speaking,
 )
 from duplex_evals.families.human_lines import SMALL_SOUNDS, TURNS
-from duplex_evals.scenario import Anchor, Clip, Part, Scenario, Voice
+from duplex_evals.scenario import Anchor, Clip, Expect, Item, Part, Scenario, Voice
 
 FAMILY: Final = "vocal_tic"
 TICS: Final = ("Um.", "noise:cough", "Uh.", "noise:breath", "Er.")
-SPEAKING_TAIL_S, SILENT_TAIL_S = 3.0, 4.0
+TAILS_S: Final = (3.0, 4.0)  # after the agent was spoken over, after it was silent
 
 
 def scenarios() -> list[Scenario]:
@@ -43,21 +41,7 @@ def _human(index: int) -> Scenario:
 
 
 def _case(index: int, voice: Voice, opener: Part, tic: Part) -> Scenario:
-    if index % 2 == 0:
-        anchor = while_speaking("opener", spread(index, 500, 1_200))
-        items = [
-            turn("opener", [opener]),
-            item("tic", "vocal_tic", "continue", [tic], anchor),
-        ]
-    else:
-        anchor = Anchor(delay_ms=spread(index, 800, 2_000))
-        items = [item("tic", "vocal_tic", "ignore", [tic], anchor)]
-    return Scenario(
-        id=f"{FAMILY}-{index:02d}-{voice}",
-        family=FAMILY,
-        subtype="while_silent" if index % 2 else "while_speaking",
-        voice=voice,
-        seed=index,
-        items=items,
-        tail_s=SILENT_TAIL_S if index % 2 else SPEAKING_TAIL_S,
-    )
+    def sound(expect: Expect, anchor: Anchor) -> Item:
+        return item("tic", "vocal_tic", expect, [tic], anchor)
+
+    return not_for_the_agent(FAMILY, index, voice, opener, sound, TAILS_S)
