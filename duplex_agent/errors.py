@@ -29,6 +29,10 @@ class ContextFull(ThinkerError):
     """A conversation has no room left for the positions that should be appended."""
 
 
+class MindError(DuplexError):
+    """The text of a reply cannot be had from where it should come."""
+
+
 class TrainingError(DuplexError):
     """A recipe cannot start or go on: unknown name, no data, diverged loss."""
 

@@ -40,6 +40,7 @@ EVENT_TYPES: dict[str, tuple[str, ...]] = {
     "reply.started": ("reply_id", "response_ms"),
     "reply.text.delta": ("reply_id", "text"),
     "reply.spoken.delta": ("reply_id", "text"),
+    "reply.left_out": ("reply_id", "words"),
     "reply.done": ("reply_id", "status", "heard_text"),
     "playback.flush": ("reply_id",),
     "tick.compute": ("compute_ms",),

@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -22,18 +22,20 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig as SessionConfig
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.duplex.floor import Decision, Floor, FloorState, Inputs, Kind, transition
-from duplex_agent.duplex.memory import Exchange, Memory
+from duplex_agent.duplex.mind import Exchanged, Mind
 from duplex_agent.duplex.reply import Reply
+from duplex_agent.duplex.thinker_mind import ThinkerMind
 from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad, load_silero
 from duplex_agent.errors import AudioError
-from duplex_agent.model.chat import chat_format
-from duplex_agent.model.flow_omni import FlowOmni, HeardToken
-from duplex_agent.model.sampling import Sampler
+from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni, HeardToken
 
 RECENT_TICKS = 16  # tokens kept for a turn that is recognised late
 NOTHING_UNDERSTOOD = "nothing understood"
 NOTHING_TO_SAY = "nothing to say"
 SAID_EVERYTHING = "said everything"
+NO_MORE_TEXT = "the text of the reply could not be had"
+
+OpenMind = Callable[[SessionConfig], Mind]
 
 
 @dataclass
@@ -50,44 +52,42 @@ class DuplexSession:
     """One conversation with the agent.
 
     ``tick`` is the whole interface; ``exchanges`` is the memory. ``vad`` and ``timer`` (seconds)
-    can be replaced. Raises AssetError when the voice detector cannot be had.
+    can be replaced. ``open_mind`` gives the mind of a new conversation; without it the model's
+    own thinker is asked. Raises AssetError when the voice detector cannot be had.
     """
 
     def __init__(
         self,
-        model: FlowOmni,
+        model: FlowOmni | EarAndVoice,
         config: SessionConfig | None = None,
         seed: int = 0,
         vad: Vad | None = None,
         timer: Callable[[], float] = time.perf_counter,
+        open_mind: OpenMind | None = None,
     ) -> None:
         self._model = model
         self._config = config or SessionConfig()
         self._seed = seed
         self._vad = vad or default_vad()
         self._timer = timer
-        self._chat = chat_format(
-            model.thinker.tokenizer, self._config.system_prompt, self._config.examples
-        )
+        if open_mind is None:
+            assert isinstance(model, FlowOmni)
+            open_mind = partial(ThinkerMind, model.thinker, seed=seed)
+        self._open_mind = open_mind
+        self._reply: Reply | None = None
         self.reset()
 
     def reset(self) -> None:
         """Begin a new conversation at time zero."""
-        config, thinker = self._config, self._model.thinker
+        self.close()
         self._vad.reset()
         self._ear: Any = self._model.ear.new_state()
-        self._memory = Memory(
-            thinker,
-            self._chat,
-            compact_at=int(config.compact_at * thinker.max_length),
-            compact_to=int(config.compact_to * thinker.max_length),
-            exchange=config.exchange_positions,
-        )
+        self._mind: Mind = self._open_mind(self._config)
+        self._memory = self._mind.memory
         self._floor = FloorState()
-        self._sampler = Sampler(config.sampling, np.random.default_rng(self._seed))
         self._turn: _UserTurn | None = None
         self._recent: deque[tuple[int, HeardToken]] = deque(maxlen=RECENT_TICKS)
-        self._reply: Reply | None = None
+        self._reply = None
         self._reply_id = 0
         self._unsent = ""  # reply text from before its voice began
         self._said = 0  # characters reported as spoken
@@ -95,8 +95,13 @@ class DuplexSession:
         self._voice_over: str | None = None  # why the floor's reply has ended, for the next tick
         self._events: list[Event] = []
 
+    def close(self) -> None:
+        """The conversation is over: nothing goes on for it anywhere."""
+        if self._reply is not None:
+            self._reply.cancel()
+
     @property
-    def exchanges(self) -> list[Exchange]:
+    def exchanges(self) -> list[Exchanged]:
         """What the agent remembers, oldest first."""
         return list(self._memory.exchanges)
 
@@ -178,8 +183,9 @@ class DuplexSession:
         if reply is None:  # still waiting for the last words of the turn
             self._voice_over = "the user went on"
             return
+        reply.cancel()
         heard = reply.heard(played_ms)
-        if heard.tokens:
+        if heard.text:
             self._memory.end_reply(heard.tokens, heard.text)
             self._turn = None
         else:
@@ -251,40 +257,39 @@ class DuplexSession:
         self._unsent = ""
         self._said = 0
         stream = self._model.voice.start(self._seed + self._reply_id)
-        self._reply = Reply(
-            self._memory,
-            self._model.thinker.tokenizer,
-            self._chat.stop_ids,
-            self._sampler,
-            stream,
-            self._config,
-        )
+        self._reply = Reply(self._mind.begin_reply(), stream, self._config)
 
     def _speak(self) -> NDArray[np.float32]:
         """This tick's sound, and the events of the reply."""
         sound, self._last_sound = self._last_sound, None
         reply = self._reply
         if reply is not None:
-            was_speaking = reply.speaking
+            was_speaking, had_problem = reply.speaking, bool(reply.problem)
             self._unsent += reply.think()
+            if reply.problem and not had_problem:
+                self._emit("error", message=reply.problem)
             sound = reply.speak(self._floor.tick)
             if reply.speaking and not was_speaking:
                 self._emit_started()
             if reply.speaking:
                 self._emit_text(reply)
+            if left_out := reply.left_out():
+                self._emit("reply.left_out", reply_id=self._reply_id, words=left_out)
             if reply.over:
                 self._finish_reply(reply)
         return np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32) if sound is None else sound
 
     def _finish_reply(self, reply: Reply) -> None:
         if reply.speaking:
-            self._memory.end_reply(reply.token_count, reply.text.strip())
-            self._emit_done("completed", reply.text.strip())
+            heard = reply.whole()
+            self._memory.end_reply(heard.tokens, heard.text)
+            self._emit_done("failed" if reply.problem else "completed", heard.text)
         else:
             self._memory.end_reply(0, "")
         self._reply = None
         self._turn = None
-        self._voice_over = SAID_EVERYTHING if reply.speaking else NOTHING_TO_SAY
+        said = SAID_EVERYTHING if reply.speaking else NOTHING_TO_SAY
+        self._voice_over = NO_MORE_TEXT if reply.problem else said
 
     # the timeline
 

@@ -71,6 +71,11 @@ class SpeechStream(Protocol):
 
     def write(self, text: str, hidden: NDArray[np.float32] | None = None) -> None: ...
 
+    @property
+    def left_out(self) -> list[str]:
+        """Written words passed over so far, because nothing of them can be said."""
+        ...
+
     def finish(self) -> None: ...
 
     def tick(self) -> Spoken: ...
@@ -82,6 +87,14 @@ class Voice(Protocol):
     """Text to sound."""
 
     def start(self, seed: int = 0) -> SpeechStream: ...
+
+
+@dataclass(frozen=True)
+class EarAndVoice:
+    """The network without its thinker, for a conversation whose mind is elsewhere."""
+
+    ear: Ear
+    voice: Voice
 
 
 @dataclass(frozen=True)

@@ -170,6 +170,8 @@ class WordVoice:
 
 
 class WordStream:
+    """Whatever holds a snowman cannot be said."""
+
     def __init__(self) -> None:
         self._text = ""
         self._finished = False
@@ -180,6 +182,10 @@ class WordStream:
         assert hidden is not None
         assert hidden.shape[1] == 16
         self._text += text
+
+    @property
+    def left_out(self) -> list[str]:
+        return re.findall(r"\S*☃\S*(?=\s)", self._text)
 
     def finish(self) -> None:
         self._finished = True

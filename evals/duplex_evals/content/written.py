@@ -82,6 +82,7 @@ class _Page:
     """A speech stream that shows its text at once."""
 
     def __init__(self) -> None:
+        self.left_out: list[str] = []
         self._characters = 0
         self._finished = False
 

@@ -1,0 +1,121 @@
+"""What a conversation needs of a mind: a memory of what was heard, and a writer for each reply.
+
+The tick asks for text and takes what there is; where the text comes from (the thinker in this
+process, a language model behind a URL) is the mind's own affair, as long as no call waits.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A piece of a reply's text; ``hidden`` [n, width] is the thinker's state behind it."""
+
+    text: str
+    hidden: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The part of a reply that reached the listener, ``tokens`` in the writer's own units."""
+
+    tokens: int
+    text: str
+
+
+class Writer(Protocol):
+    """Writes the text of one reply."""
+
+    @property
+    def text(self) -> str:
+        """Everything written so far."""
+        ...
+
+    @property
+    def done(self) -> bool:
+        """No more text will come."""
+        ...
+
+    def write(self, budget: int) -> Sequence[Written]:
+        """What can be had now, at the cost of at most ``budget`` steps of a thinker; never waits.
+
+        Raises MindError when the rest of the reply cannot be had.
+        """
+        ...
+
+    def heard(self, chars: int) -> Heard:
+        """What the memory should keep when the first ``chars`` characters were voiced."""
+        ...
+
+    def cancel(self) -> None:
+        """Nobody wants the rest."""
+        ...
+
+
+class Exchanged(Protocol):
+    """A finished user turn and the part of the reply that was heard."""
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def agent(self) -> str: ...
+
+
+class ConversationMemory(Protocol):
+    """What was said on both sides.
+
+    The caller's order: ``hear`` any number of times, then ``forget_user`` or a reply; after the
+    reply ``end_reply`` or ``undo_reply``.
+    """
+
+    @property
+    def exchanges(self) -> Sequence[Exchanged]:
+        """What is remembered, oldest first."""
+        ...
+
+    @property
+    def user_text(self) -> str:
+        """What was understood in the open user turn."""
+        ...
+
+    @property
+    def room(self) -> int:
+        """How much more of the user can be taken in."""
+        ...
+
+    def hear(self, embedding: NDArray[np.float32], piece: str) -> None:
+        """Add one token [width] of the user and its text."""
+        ...
+
+    def forget_user(self) -> None:
+        """Drop the open user turn as if it had not been."""
+        ...
+
+    def undo_reply(self) -> None:
+        """Forget the reply, nothing of which was heard: the user's turn is open again."""
+        ...
+
+    def end_reply(self, heard_tokens: int, heard_text: str) -> None:
+        """Close the exchange with what was heard of the reply."""
+        ...
+
+    def tidy(self, rows: int) -> bool:
+        """Between turns: a bounded piece of upkeep. True when there was something to do."""
+        ...
+
+
+class Mind(Protocol):
+    """One conversation's memory, and who writes its replies."""
+
+    @property
+    def memory(self) -> ConversationMemory: ...
+
+    def begin_reply(self) -> Writer:
+        """Hand the turn to the agent."""
+        ...
