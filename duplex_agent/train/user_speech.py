@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -41,7 +42,13 @@ _ESPEAK_ACCENTS: Final = (
     "en-us", "en-us", "en-us", "en-gb", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-029",
     "en-gb-x-gbclan",
 )  # fmt: skip
-_KOKORO_TRAINING: Final = ("jf_alpha", "jf_gongitsune", "jf_nezumi", "jm_kumo")
+_KOKORO_TRAINING: Final = (
+    "jf_alpha", "jf_gongitsune", "jf_nezumi", "jm_kumo",
+    "af_alloy", "af_aoede", "af_bella", "af_jessica", "af_kore", "af_nicole", "af_nova", "af_river",
+    "af_sarah", "af_sky", "am_adam", "am_echo", "am_eric", "am_fenrir", "am_liam", "am_onyx",
+    "am_puck", "am_santa", "bf_alice", "bf_isabella", "bf_lily", "bm_daniel", "bm_fable",
+    "bm_lewis",
+)  # fmt: skip
 _FLITE_TRAINING: Final = ("kal16", "awb", "slt", "slt", "awb")
 
 
@@ -66,6 +73,14 @@ HELD_OUT: Final = (
 """Voices that only the evaluation uses. Kokoro's tebukuro, flite's rms and espeak-ng's m7 and f4
 are in no training speaker; the second voice is half tebukuro, half a style that is.
 """
+
+HELD_OUT_NATURAL: Final = (
+    Speaker("kokoro", "heart", styles=(("af_heart", 1.0),)),
+    Speaker("kokoro", "michael", styles=(("am_michael", 1.0),)),
+    Speaker("kokoro", "emma", styles=(("bf_emma", 1.0),)),
+    Speaker("kokoro", "george", styles=(("bm_george", 1.0),)),
+)
+"""English speakers of Kokoro, American and British, that no training speaker is a mix of."""
 
 
 def training_speaker(engine: Engine, rng: random.Random) -> Speaker:
@@ -100,8 +115,20 @@ def _kokoro() -> tuple[Any, dict[str, NDArray[np.float32]]]:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(assets.path("kokoro-82m")), options)
-    with np.load(assets.path("kokoro-voices")) as styles:
-        return session, {name: styles[name] for name in styles.files}
+    return session, _kokoro_styles()
+
+
+def _kokoro_styles() -> dict[str, NDArray[np.float32]]:
+    """Style vectors by name, [510, 1, 256] each: a row for every length in phones."""
+    with np.load(assets.path("kokoro-voices")) as arrays:
+        styles = {name: arrays[name] for name in arrays.files}
+    with tarfile.open(assets.path("kokoro-js")) as archive:
+        for member in archive.getmembers():
+            file = archive.extractfile(member) if member.name.endswith(".bin") else None
+            if file is not None:
+                rows = np.frombuffer(file.read(), np.float32).reshape(-1, 1, 256)
+                styles.setdefault(Path(member.name).stem, rows)
+    return styles
 
 
 def _speak_kokoro(speaker: Speaker, text: str) -> NDArray[np.float32]:
