@@ -4,12 +4,14 @@ Every command imports what it needs when it runs, so ``--help`` is quick and the
 never sees torch. Errors the project raises on purpose end as one line on stderr, exit code 1.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from duplex_agent.errors import DuplexError, TrainingError
+from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
 
 _EXTRAS: Final = {"piper": "train", "matplotlib": "train", "scipy": "train"}
 
@@ -20,6 +22,22 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+LlmUrl = Annotated[
+    str | None,
+    typer.Option(
+        "--llm",
+        metavar="URL",
+        help="let a language model behind an OpenAI-compatible URL write the replies, for example"
+        " http://localhost:8080/v1; a key is read from OPENAI_API_KEY",
+    ),
+]
+LlmModel = Annotated[
+    str | None, typer.Option("--llm-model", metavar="NAME", help="which model it should run")
+]
+LlmTimeout = Annotated[
+    float, typer.Option("--llm-timeout", metavar="SECONDS", help="longest wait for its next text")
+]
 
 InputFile = Annotated[
     Path,
@@ -55,6 +73,9 @@ def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
     slots: Annotated[int, typer.Option(min=1, max=256, help="conversations at a time")] = 1,
+    llm: LlmUrl = None,
+    llm_model: LlmModel = None,
+    llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk.
 
@@ -63,7 +84,8 @@ def serve(
     from duplex_agent.gateway.app import GatewayConfig
     from duplex_agent.gateway.server import serve as serve_gateway
 
-    serve_gateway(host, port, GatewayConfig(slots=slots))
+    endpoint = endpoint_of(llm, llm_model, llm_timeout)
+    serve_gateway(host, port, GatewayConfig(slots=slots, llm=endpoint))
 
 
 @app.command()
@@ -73,11 +95,17 @@ def talk(
         Path | None, typer.Option(help="stereo WAV: left the user, right the agent")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="events, turns and figures as JSON")] = None,
+    llm: LlmUrl = None,
+    llm_model: LlmModel = None,
+    llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
 ) -> None:
     """Play a recording into the agent and keep what it answers."""
-    from duplex_agent.duplex.files import talk_file
+    endpoint = endpoint_of(llm, llm_model, llm_timeout)
 
-    talk_file(source, out, json)
+    from duplex_agent.duplex.files import talk_file
+    from duplex_agent.engine.sessions import load_parts
+
+    talk_file(source, out, json, partial(load_parts, endpoint))
 
 
 @app.command()

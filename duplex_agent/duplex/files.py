@@ -15,9 +15,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from duplex_agent.audio.files import AudioReader, WavWriter
 from duplex_agent.clock import AGENT_RATE_HZ, TICK_MS, USER_RATE_HZ
 from duplex_agent.duplex.recording import StereoRecorder, ticks_of
-from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.duplex.session import DuplexSession, OpenMind
 from duplex_agent.duplex.turns import TurnLog
 from duplex_agent.errors import AudioError, TextError
+from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
+
+Parts = tuple[FlowOmni | EarAndVoice, OpenMind | None]
 
 TAIL_S = 10  # how long the agent may go on after the user's end
 PHRASE_GAP_MS = 800  # words further apart than this start a new line
@@ -33,12 +36,19 @@ class Span:
     text: str
 
 
-def talk_file(source: Path, out: Path | None, json_out: Path | None) -> dict[str, Any]:
+def talk_file(
+    source: Path,
+    out: Path | None,
+    json_out: Path | None,
+    load_parts: Callable[[], Parts] | None = None,
+) -> dict[str, Any]:
     """Play a recording into the agent; print the turns and give the report.
 
     ``out``: stereo WAV, 24 kHz, left the user, right the agent as a live listener would hear it
     (one tick after the sound it reacts to), up to the user's end + 10 s. ``json_out``: the report
-    with all events. Raises AudioError for a bad recording or an output that cannot be written.
+    with all events. ``load_parts`` gives the network and, if it is not the thinker, the mind; the
+    recording is then played at the speed of speech, for that mind keeps its own time.
+    Raises AudioError for a bad recording or an output that cannot be written.
     """
     with AudioReader(source, USER_RATE_HZ) as reader:
         user_s = reader.scan()
@@ -49,10 +59,15 @@ def talk_file(source: Path, out: Path | None, json_out: Path | None) -> dict[str
             # Both files are opened before the model: a wrong path should not cost a minute.
             report_file = _open_text(json_out, outputs)
             stereo = None if out is None else outputs.enter_context(StereoRecorder(out, total_s))
-            session = DuplexSession(_load_model())
+            model, open_mind = (load_parts or _load_parts)()
+            session = DuplexSession(model, open_mind=open_mind)
+            outputs.callback(session.close)
             begun = time.perf_counter()
             with _progress(total_s) as advance:
-                for user in ticks_of(reader, total_s):
+                for number, user in enumerate(ticks_of(reader, total_s)):
+                    if open_mind is not None:
+                        ahead_s = number * TICK_MS / 1000 - (time.perf_counter() - begun)
+                        time.sleep(max(ahead_s, 0.0))
                     tick = session.tick(user)
                     log.add(tick.events)
                     events += [e.to_json() for e in tick.events if e.type != "tick.compute"]
@@ -156,13 +171,13 @@ def percentiles(values: list[float]) -> dict[str, float]:
     }
 
 
-def _load_model() -> Any:
+def _load_parts() -> Parts:
     import torch
 
     from duplex_agent.model import flow_omni
 
     torch.set_num_threads(1)
-    return flow_omni.load()
+    return flow_omni.load(), None
 
 
 def _add_piece(spans: list[Span], piece: str, at_ms: int) -> None:
@@ -217,6 +232,10 @@ def _print_report(report: dict[str, Any], log: TurnLog) -> None:
         console.print(log.table())
     else:
         console.print("no turn: nobody spoke, as far as the agent could hear")
+    for event in report["events"]:
+        if event["type"] == "error":
+            at_s = event["at_ms"] / 1000
+            console.print(f"{at_s:.2f} s: {event['message']}", highlight=False, markup=False)
     compute = report["compute_ms"]
     while_speaking = compute["speaking"] or compute["all"]
     console.print(

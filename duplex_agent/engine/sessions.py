@@ -1,12 +1,19 @@
 """What a worker runs in its slots, and the factory that makes the real thing."""
 
+import os
 from collections.abc import Callable
-from typing import Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
+from duplex_agent.llm.endpoint import KEY_VARIABLE, Endpoint
+
+if TYPE_CHECKING:
+    from duplex_agent.duplex.session import OpenMind
+    from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
 
 
 class Session(Protocol):
@@ -18,6 +25,9 @@ class Session(Protocol):
         ``played_ms``: up to which time of the session the listener has heard the agent.
         """
 
+    def close(self) -> None:
+        """The conversation is over: nothing goes on for it anywhere."""
+
 
 SessionFactory = Callable[[int], Session]
 """Seed -> a fresh conversation."""
@@ -25,25 +35,42 @@ SessionFactory = Callable[[int], Session]
 DEFAULT_FACTORY = "duplex_agent.engine.sessions:load"
 
 
-def load() -> SessionFactory:
+def load(llm: Endpoint | None = None) -> SessionFactory:
     """Load the network once; every call of the result opens a conversation on it.
 
+    ``llm``: the chat endpoint that writes the replies, in place of the thinker.
     Raises AssetError or CheckpointError when a part of the network is missing.
     """
-    import torch
-
     from duplex_agent.duplex.config import SessionConfig
     from duplex_agent.duplex.session import DuplexSession
-    from duplex_agent.model import flow_omni
 
-    torch.set_num_threads(1)
-    model = flow_omni.load()
+    model, open_mind = load_parts(llm)
 
     def open_session(seed: int) -> Session:
-        return DuplexSession(model, SessionConfig(), seed=seed)
+        return DuplexSession(model, SessionConfig(), seed=seed, open_mind=open_mind)
 
     # The first tick of a process builds kernels and touches every page: not in a conversation.
     warm_up = open_session(0)
     for _ in range(3):
         warm_up.tick(np.zeros(1280, dtype=np.float32))
     return open_session
+
+
+def load_parts(llm: Endpoint | None) -> "tuple[FlowOmni | EarAndVoice, OpenMind | None]":
+    """What a session is made of: the network, and the mind where that is not the thinker.
+
+    The key of the endpoint is read from the environment. Raises MindError for a key that cannot
+    be one, AssetError or CheckpointError when a part of the network is missing.
+    """
+    import torch
+
+    from duplex_agent.model import flow_omni
+
+    torch.set_num_threads(1)
+    if llm is None:
+        return flow_omni.load(), None
+    from duplex_agent.llm.client import ChatClient
+    from duplex_agent.llm.remote_mind import RemoteMind
+
+    client = ChatClient(llm, os.environ.get(KEY_VARIABLE, ""))
+    return flow_omni.load_ear_and_voice(), partial(RemoteMind, client)

@@ -12,6 +12,7 @@ from typing import Final
 from duplex_agent.engine.link import WorkerLink
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.errors import WorkerDied
+from duplex_agent.llm.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 
@@ -35,12 +36,16 @@ Listener = Callable[[WorkerState, str], None]
 class Supervisor:
     """One worker process, kept alive until ``stop``.
 
-    ``factory`` names the callable (``module:attribute``) that loads the model in the worker.
+    ``factory`` names the callable (``module:attribute``) that loads the model in the worker;
+    it is given ``llm``, the chat endpoint that writes the replies, if there is one.
     """
 
-    def __init__(self, factory: str = DEFAULT_FACTORY, slots: int = 1) -> None:
+    def __init__(
+        self, factory: str = DEFAULT_FACTORY, slots: int = 1, llm: Endpoint | None = None
+    ) -> None:
         self._factory = factory
         self._slots = slots
+        self._llm = llm
         self._process: asyncio.subprocess.Process | None = None
         self._link: WorkerLink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -110,6 +115,10 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             arguments = ["--socket", str(theirs.fileno()), "--factory", self._factory]
+            if self._llm is not None:
+                # With "=", a name that begins with a dash is still a name.
+                arguments += [f"--llm={self._llm.url}", f"--llm-model={self._llm.model}"]
+                arguments += [f"--llm-timeout={self._llm.timeout_s}"]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "duplex_agent.engine.worker", "--slots", str(self._slots)),

@@ -19,6 +19,7 @@ from typing import Any
 from duplex_agent.engine import wire
 from duplex_agent.engine.sessions import DEFAULT_FACTORY, Session, SessionFactory
 from duplex_agent.errors import AudioError, DuplexError
+from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, Endpoint, endpoint_of
 
 
 class Slots:
@@ -38,7 +39,9 @@ class Slots:
         if operation == "open":
             return self._open(call, int(request.get("seed", 0)))
         if operation == "close":
-            self._sessions.pop(call, None)
+            session = self._sessions.pop(call, None)
+            if session is not None:
+                session.close()
             return {"op": "closed"}
         return _error("unknown_operation", f"the worker does not know {operation!r}")
 
@@ -61,6 +64,7 @@ class Slots:
             return _error("bad_audio", str(error))
         except Exception as error:
             del self._sessions[call]
+            session.close()
             return _broken(error)
         return {
             "op": "ticked",
@@ -75,11 +79,12 @@ def resolve(dotted: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def serve(connection: socket.socket, factory: str, slots: int) -> int:
+def serve(connection: socket.socket, factory: str, slots: int, llm: Endpoint | None = None) -> int:
     """Load, say ``ready``, answer until the gateway hangs up. Returns the exit code."""
     connection.sendall(wire.pack({"op": "loading"}))
     try:
-        room = Slots(resolve(factory)(), slots)
+        load = resolve(factory)
+        room = Slots(load() if llm is None else load(llm), slots)
     except Exception as error:
         if not isinstance(error, DuplexError):
             traceback.print_exc()
@@ -104,11 +109,15 @@ def main() -> None:
     parser.add_argument("--socket", type=int, required=True, help="inherited file descriptor")
     parser.add_argument("--factory", default=DEFAULT_FACTORY, help="module:callable")
     parser.add_argument("--slots", type=int, default=1)
+    parser.add_argument("--llm", help="URL of the chat endpoint that writes the replies")
+    parser.add_argument("--llm-model")
+    parser.add_argument("--llm-timeout", type=float, default=DEFAULT_TIMEOUT_S)
     arguments = parser.parse_args()
+    llm = endpoint_of(arguments.llm, arguments.llm_model, arguments.llm_timeout)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     with socket.socket(fileno=arguments.socket) as connection:
         try:
-            code = serve(connection, arguments.factory, arguments.slots)
+            code = serve(connection, arguments.factory, arguments.slots, llm)
         except ConnectionError:
             code = 0
     sys.exit(code)

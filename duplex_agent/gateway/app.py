@@ -19,6 +19,7 @@ from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.call import CallTimeouts
 from duplex_agent.gateway.calls import Calls
 from duplex_agent.gateway.offer import MAX_OFFER_BYTES
+from duplex_agent.llm.endpoint import Endpoint
 
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -36,16 +37,20 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """What a gateway serves. ``factory`` names what the worker loads (``module:callable``)."""
+    """What a gateway serves. ``factory`` names what the worker loads (``module:callable``).
+
+    ``llm``: the chat endpoint that writes the replies, in place of the worker's own thinker.
+    """
 
     factory: str = DEFAULT_FACTORY
     slots: int = 1
     timeouts: CallTimeouts = field(default_factory=CallTimeouts)
+    llm: Endpoint | None = None
 
 
 def create_app(config: GatewayConfig) -> FastAPI:
     """The application; its life span is the life span of the worker."""
-    supervisor = Supervisor(config.factory, config.slots)
+    supervisor = Supervisor(config.factory, config.slots, config.llm)
     calls = Calls(supervisor, config.timeouts)
 
     @asynccontextmanager

@@ -121,14 +121,29 @@ def load(thinker: str | None = None) -> FlowOmni:
     return model
 
 
-def warm_up(model: FlowOmni) -> None:
+def load_ear_and_voice() -> EarAndVoice:
+    """The trained parts without the language model, of which the ear needs the vocabulary.
+
+    Raises AssetError or CheckpointError when a part cannot be had.
+    """
+    from duplex_agent.model.ear_stream import load_ear
+    from duplex_agent.model.voice import load_voice
+
+    model = EarAndVoice(load_ear(), load_voice())
+    warm_up(model)
+    return model
+
+
+def warm_up(model: FlowOmni | EarAndVoice) -> None:
     """Run every part for a moment: the first pass of a process is several ticks slow."""
     ear_state = model.ear.new_state()
-    state = model.thinker.new_state()
     stream = model.voice.start()
     stream.write("Good morning to you.")
     stream.finish()
     for _ in range(WARM_UP_TICKS):
         model.ear.step(ear_state, np.zeros(USER_TICK_SAMPLES, dtype=np.float32))
-        model.thinker.append(state, model.thinker.embed([1, 2]))
         stream.tick()
+    if isinstance(model, FlowOmni):
+        state = model.thinker.new_state()
+        for _ in range(WARM_UP_TICKS):
+            model.thinker.append(state, model.thinker.embed([1, 2]))

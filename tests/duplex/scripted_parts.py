@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Event
-from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.duplex.session import DuplexSession, OpenMind
 from duplex_agent.errors import ContextFull
-from duplex_agent.model.flow_omni import FlowOmni
+from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
 from duplex_agent.model.text_tokenizer import TextSettings
 from duplex_agent.model.thinker import ThinkerState, ThinkerStep
 
@@ -163,24 +163,31 @@ class SpokenWordTick:
 
 
 class WordVoice:
-    """Two ticks of sound for each written word; rests while it waits for text."""
+    """Two ticks of sound for each written word; rests while it waits for text.
+
+    ``thought``: whether a thinker's state comes with the text.
+    """
+
+    def __init__(self, thought: bool = True) -> None:
+        self._thought = thought
 
     def start(self, seed: int = 0) -> "WordStream":
-        return WordStream()
+        return WordStream(self._thought)
 
 
 class WordStream:
     """Whatever holds a snowman cannot be said."""
 
-    def __init__(self) -> None:
+    def __init__(self, thought: bool) -> None:
+        self._thought = thought
         self._text = ""
         self._finished = False
         self._stopped = False
         self._ticks = 0
 
     def write(self, text: str, hidden: Sound | None = None) -> None:
-        assert hidden is not None
-        assert hidden.shape[1] == 16
+        assert (hidden is not None) == self._thought
+        assert hidden is None or hidden.shape[1] == 16
         self._text += text
 
     @property
@@ -194,8 +201,8 @@ class WordStream:
         self._stopped = True
 
     def tick(self) -> SpokenWordTick:
-        ends = [match.end() for match in re.finditer(r"\S+(?=\s)", self._text)]
-        if self._finished and self._text.strip():
+        ends = [match.end() for match in re.finditer(r"[^\s☃]+(?=\s)", self._text)]
+        if self._finished and self._text[-1:].strip():
             ends.append(len(self._text))
         pcm = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
         if self._ticks < TICKS_PER_WORD * len(ends):
@@ -210,13 +217,26 @@ class WordStream:
 class Conversation:
     """A session on the stand-ins, and everything that came out of it."""
 
-    def __init__(self, max_length: int = 400, late: int = 0, **config: object) -> None:
+    def __init__(
+        self,
+        max_length: int = 400,
+        late: int = 0,
+        open_mind: OpenMind | None = None,
+        **config: object,
+    ) -> None:
         self.thinker = EchoThinker(max_length)
-        model = FlowOmni(NumberEar(self.thinker, late), self.thinker, WordVoice())
+        ear = NumberEar(self.thinker, late)
+        model: FlowOmni | EarAndVoice = FlowOmni(ear, self.thinker, WordVoice())
+        if open_mind is not None:
+            model = EarAndVoice(ear, WordVoice(thought=False))
         settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
         settings |= {"exchange_positions": 90, "reply_positions": 40}
         self.session = DuplexSession(
-            model, SessionConfig(**(settings | config)), vad=LevelVad(), timer=lambda: 0.0
+            model,
+            SessionConfig(**(settings | config)),
+            vad=LevelVad(),
+            timer=lambda: 0.0,
+            open_mind=open_mind,
         )
         self.sound: list[Sound] = []
         self.events: list[Event] = []

@@ -47,10 +47,12 @@ class EchoSession:
             events.append(Event("reply.spoken.delta", at_ms, spoken))
         return Tick(pcm, tuple(events))
 
+    def close(self) -> None: ...
+
     def _listening(self, at_ms: int, pcm: NDArray[np.float32], loud: bool) -> list[Event]:
         events = []
         if loud and not self.heard:
-            events.append(Event("user.speech_started", at_ms))
+            events.append(Event("user.speech_started", at_ms, {"start_ms": at_ms}))
         if loud or self.heard:
             self.heard.append(pcm)
         self.quiet = 0 if loud else self.quiet + 1
@@ -64,7 +66,7 @@ class EchoSession:
         return [
             *events,
             Event("user.transcript.delta", at_ms, {"text": text, **span}),
-            Event("user.speech_stopped", at_ms),
+            Event("user.speech_stopped", at_ms, {"end_ms": at_ms}),
             Event("user.turn_ended", at_ms, {"text": text, "end_ms": at_ms, "reason": "silence"}),
             Event("floor.changed", at_ms, _floor("replying", "listening", "silence")),
             Event("reply.started", at_ms, {"reply_id": self.replies, "response_ms": 480}),
@@ -116,6 +118,10 @@ def load_long():
 
 def load_nothing():
     raise CheckpointError("the weights are missing: run duplex-agent doctor")
+
+
+def load_naming(llm):
+    raise CheckpointError(f"{llm.url} runs {llm.model}, {llm.timeout_s:g} s")
 
 
 def load_slowly():

@@ -123,6 +123,7 @@ const handlers = {
   "user.turn_ended": (event) => transcript.turnEnded(event.text),
   "reply.started": (event) => {
     const ms = event.response_ms + (event.transport_ms ?? 0);
+    hideProblem("speechless");
     transcript.replyStarted(ms);
     at("stat-response").textContent = `${ms} ms`;
   },
@@ -144,7 +145,8 @@ const handlers = {
     hideProblem("restarting");
     transcript.note("The agent was restarted. It remembers nothing of what was said before.");
   },
-  "error": (event) => showProblem(new Problem("ended", event.message)),
+  // An error with a code is the server's and ends the call; one without is the conversation's.
+  "error": (event) => showProblem(new Problem(event.code ? "ended" : "speechless", event.message)),
 };
 
 function receive(event) {

@@ -16,6 +16,7 @@ const TEXTS = {
   offline: ["This computer has no network interface.", "Browsers carry calls over one even to the same machine. Switch Wi-Fi on; it need not lead anywhere."],
   unreachable: ["No connection came about.", "The page loads, but sound does not get through. A firewall or VPN may block UDP."],
   lost: ["The connection was lost.", "Start again when the network is back."],
+  speechless: ["The agent could not answer.", ""],
   ended: ["The conversation has ended.", ""],
   silent: ["The browser holds the sound back.", "Click anywhere on the page to hear the agent."],
 };
