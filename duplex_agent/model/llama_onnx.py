@@ -21,36 +21,13 @@ from onnx import TensorProto, helper
 
 from duplex_agent.errors import ThinkerError
 from duplex_agent.model.llama_spec import LlamaSpec, Precision
+from duplex_agent.model.rotary import ALIGNMENT, WEIGHTS_FILE, rotation_tables
 
 Weights = Callable[[str], NDArray[np.float32] | None]
 
 _MICROSOFT = "com.microsoft"
-_DATA_FILE = "weights.bin"
 _BLOCK = 32  # weights that share a scale, as in the GGUF formats that models come in
-_ALIGNMENT = 4096  # lets ONNX Runtime map the tensors instead of reading them
 _PLACE = ("last_position", "total_length", "rotation.cos", "rotation.sin")
-
-
-def rotation_tables(spec: LlamaSpec) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cosine and sine of every position, each float32 [max_length, head_dim / 2]."""
-    exponents = np.arange(0, spec.head_dim, 2, dtype=np.float32) / np.float32(spec.head_dim)
-    inverse = 1.0 / np.power(np.float32(spec.rope.get("rope_theta", 10_000.0)), exponents)
-    kind = spec.rope.get("rope_type")
-    if kind == "linear":
-        inverse = inverse / spec.rope["factor"]
-    elif kind == "llama3":
-        inverse = _llama3_frequencies(inverse, spec.rope)
-    inverse = inverse.astype(np.float32)
-    angles = np.arange(spec.max_length, dtype=np.float32)[:, None] * inverse[None, :]
-    return np.cos(angles), np.sin(angles)
-
-
-def _llama3_frequencies(inverse: NDArray[Any], rope: dict[str, Any]) -> NDArray[Any]:
-    """Llama 3.1's stretching: long wavelengths divided by the factor, short ones kept."""
-    low, high = rope["low_freq_factor"], rope["high_freq_factor"]
-    turns = rope["original_max_position_embeddings"] * inverse / (2 * np.pi)
-    keep = np.clip((turns - low) / (high - low), 0.0, 1.0)
-    return keep * inverse + (1.0 - keep) * inverse / rope["factor"]
 
 
 def write_llama(
@@ -65,7 +42,7 @@ def write_llama(
     `weights` maps a Hugging Face parameter name to a float32 array ([out, in] for linears) or None
     where the model has no such parameter. `progress` is called with (layers done, layers).
     """
-    with (folder / _DATA_FILE).open("wb") as data:
+    with (folder / WEIGHTS_FILE).open("wb") as data:
         graph = _GraphWriter(spec, weights, precision, data)
         graph.write_body(progress)
     model = graph.model()
@@ -87,7 +64,7 @@ class _GraphWriter:
 
     def write_body(self, progress: Callable[[int, int], None]) -> None:
         spec = self.spec
-        cos, sin = rotation_tables(spec)
+        cos, sin = rotation_tables(spec)  # first in the file: rotary.stored_tables reads them there
         self._store("rotation.cos", cos)
         self._store("rotation.sin", sin)
         residual = "inputs_embeds"
@@ -221,11 +198,11 @@ class _GraphWriter:
 
     def _store(self, name: str, array: NDArray[Any]) -> str:
         """Append the array to the data file and refer to it under `name`."""
-        self.data.write(b"\0" * (-self.data.tell() % _ALIGNMENT))
+        self.data.write(b"\0" * (-self.data.tell() % ALIGNMENT))
         tensor = TensorProto(name=name, dims=array.shape)
         tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
         tensor.data_location = TensorProto.EXTERNAL
-        place = {"location": _DATA_FILE, "offset": self.data.tell(), "length": array.nbytes}
+        place = {"location": WEIGHTS_FILE, "offset": self.data.tell(), "length": array.nbytes}
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         self.data.write(array.tobytes())

@@ -1,11 +1,13 @@
 """The thinker: a causal language model that takes embeddings and keeps its conversation's cache.
 
 A conversation is a `ThinkerState` outside the model: appending n positions extends its cache by n,
-truncating is a change of its length. Several conversations may be interleaved on one thinker.
+truncating is a change of its length, and positions can be taken out or put in before others that
+stay. Several conversations may be interleaved on one thinker.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
@@ -14,6 +16,7 @@ from numpy.typing import NDArray
 from duplex_agent.errors import ContextFull, ThinkerError
 
 if TYPE_CHECKING:
+    from duplex_agent.model.llama_spec import Precision
     from duplex_agent.model.text_tokenizer import TextTokenizer
 
 DEFAULT_MODEL = "smollm2-135m-instruct"
@@ -72,31 +75,48 @@ class Thinker(Protocol):
         """Forget every position from `length` on; ThinkerError unless 0 <= length <= current."""
         ...
 
+    def splice(
+        self, state: ThinkerState, start: int, end: int, filling: ThinkerState | None = None
+    ) -> None:
+        """Put the positions of `filling` (none by default) in the place of start to end - 1.
+
+        What stands behind them moves along and may keep what it made of the positions that went.
+        Raises ThinkerError unless 0 <= start <= end <= length, ContextFull if the outcome does not
+        fit; the conversation is then unchanged.
+        """
+        ...
+
 
 def load_thinker(
     name: str = DEFAULT_MODEL,
     backend: Backend = "onnx-int8",
     max_length: int = DEFAULT_MAX_LENGTH,
+    lora: Path | None = None,
 ) -> Thinker:
     """Load a language model by pretrained part, path, or hub name.
 
     The onnx backends run Llama-architecture models on one CPU thread from files that are prepared
-    once and cached; "transformers" runs any `AutoModelForCausalLM`, slowly.
-    Raises ThinkerError or AssetError if the model cannot be had or the backend cannot run it.
+    once and cached; "transformers" runs any `AutoModelForCausalLM`, slowly. The low-rank change in
+    the file `lora` is merged into the weights first.
+    Raises ThinkerError or AssetError if the model cannot be had or the backend cannot run it,
+    CheckpointError if `lora` is corrupt or was trained on another model.
     """
     from duplex_agent.model.language_model import find_language_model
+    from duplex_agent.model.lora import load_lora
 
     if max_length < 1:
         raise ThinkerError(f"a context of {max_length} positions is too short")
+    change = None if lora is None else load_lora(lora)
     model = find_language_model(name)
     if backend == "transformers":
         from duplex_agent.model.thinker_transformers import TransformersThinker
 
-        return TransformersThinker(model, max_length)
+        return TransformersThinker(model, max_length, change)
     if backend in ("onnx-int8", "onnx-fp32"):
         from duplex_agent.model.thinker_onnx import OnnxThinker
 
-        return OnnxThinker(model, "int8" if backend == "onnx-int8" else "fp32", max_length)
+        precision: Precision = "int8" if backend == "onnx-int8" else "fp32"
+        return OnnxThinker(model, precision, max_length, change)
     raise ThinkerError(f"no backend {backend!r}: onnx-int8, onnx-fp32 or transformers")
 
 
@@ -129,6 +149,19 @@ def check_truncation(state: ThinkerState, length: int) -> None:
     """Raise ThinkerError unless the conversation can be cut to `length` positions."""
     if not 0 <= length <= state.length:
         raise ThinkerError(f"cannot cut a conversation of {state.length} positions to {length}")
+
+
+def check_splice(
+    state: ThinkerState, start: int, end: int, filling: ThinkerState | None, max_length: int
+) -> None:
+    """Raise as `splice` says."""
+    if not 0 <= start <= end <= state.length:
+        raise ThinkerError(
+            f"no positions {start} to {end} in a conversation of {state.length} to replace"
+        )
+    length = state.length - (end - start) + (filling.length if filling else 0)
+    if length > max_length:
+        raise ContextFull(f"the context holds {max_length} positions, not {length}")
 
 
 def rows_of(table: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:

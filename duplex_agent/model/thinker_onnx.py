@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 from duplex_agent.errors import ThinkerError
 from duplex_agent.model.language_model import LanguageModel
 from duplex_agent.model.llama_spec import Precision
+from duplex_agent.model.lora import Lora
 from duplex_agent.model.prepared import prepared_graph, prepared_text
+from duplex_agent.model.rotary import moved, stored_tables
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import (
     ThinkerState,
     ThinkerStep,
     check_embeddings,
+    check_splice,
     check_truncation,
     rows_of,
 )
@@ -38,8 +41,14 @@ class OnnxState(ThinkerState):
 class OnnxThinker:
     """A Llama-architecture model written by `llama_onnx`, run by ONNX Runtime."""
 
-    def __init__(self, model: LanguageModel, precision: Precision, max_length: int) -> None:
-        graph = prepared_graph(model, precision)
+    def __init__(
+        self,
+        model: LanguageModel,
+        precision: Precision,
+        max_length: int,
+        lora: Lora | None = None,
+    ) -> None:
+        graph = prepared_graph(model, precision, lora)
         self._text = prepared_text(model)
         self._session = _open_session(graph)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
@@ -52,6 +61,7 @@ class OnnxThinker:
         if max_length > longest:
             raise ThinkerError(f"{model.name} holds at most {longest} positions, not {max_length}")
         self.max_length = max_length
+        self._rotation = stored_tables(graph.parent, longest, self._head_dim)
         self._total = np.zeros(1, np.int32)
         self._last = np.zeros(1, np.int32)
 
@@ -96,6 +106,27 @@ class OnnxThinker:
     def truncate(self, state: ThinkerState, length: int) -> None:
         check_truncation(state, length)
         state.length = length
+
+    def splice(
+        self, state: ThinkerState, start: int, end: int, filling: ThinkerState | None = None
+    ) -> None:
+        assert isinstance(state, OnnxState)
+        assert filling is None or isinstance(filling, OnnxState)
+        check_splice(state, start, end, filling, self.max_length)
+        behind = start + (filling.length if filling else 0)
+        self._move(state.cache[..., end : state.length, :], state.cache, behind, behind - end)
+        if filling:
+            self._move(filling.cache[..., : filling.length, :], state.cache, start, start)
+        state.length += behind - end
+
+    def _move(
+        self, source: NDArray[np.float32], cache: NDArray[np.float32], start: int, by: int
+    ) -> None:
+        """Copy positions into a cache from `start` on, their keys rotated by as many more."""
+        end = start + source.shape[-2]
+        for (keys, values), layer in zip(source, cache, strict=True):
+            layer[0, :, :, start:end] = moved(keys, by, *self._rotation)
+            layer[1, :, :, start:end] = values
 
 
 def _open_session(graph: Path) -> onnxruntime.InferenceSession:

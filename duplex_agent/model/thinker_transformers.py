@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from duplex_agent.errors import ThinkerError
 from duplex_agent.model.language_model import LanguageModel
+from duplex_agent.model.lora import Lora, merge_into
 from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import (
     ThinkerState,
     ThinkerStep,
     check_embeddings,
+    check_splice,
     check_truncation,
     rows_of,
 )
@@ -23,17 +25,23 @@ from duplex_agent.model.thinker import (
 
 @dataclass
 class TransformersState(ThinkerState):
-    """A conversation and the transformers cache that holds it."""
+    """A conversation, the transformers cache that holds it, and the rows [width] it was fed."""
 
     cache: Any
+    rows: list[NDArray[np.float32]]
 
 
 class TransformersThinker:
     """Any `AutoModelForCausalLM` whose cache can be cropped, in fp32 on the CPU."""
 
-    def __init__(self, model: LanguageModel, max_length: int) -> None:
+    def __init__(self, model: LanguageModel, max_length: int, lora: Lora | None = None) -> None:
         self._source = model
+        if lora is not None:
+            lora.check_base(model)
         self._model = model.transformers_model
+        if lora is not None:
+            # The parameters are shared with `model`, which belongs to this thinker alone.
+            merge_into(self._model, lora)
         config = self._model.config.get_text_config()
         self.width: int = config.hidden_size
         self.max_length = max_length
@@ -50,7 +58,7 @@ class TransformersThinker:
     def new_state(self) -> TransformersState:
         from transformers import DynamicCache
 
-        return TransformersState(length=0, cache=DynamicCache(config=self._model.config))
+        return TransformersState(length=0, cache=DynamicCache(config=self._model.config), rows=[])
 
     def append(self, state: ThinkerState, embeddings: NDArray[np.float32]) -> ThinkerStep:
         assert isinstance(state, TransformersState)
@@ -64,6 +72,7 @@ class TransformersThinker:
                 logits_to_keep=1,
             )
         state.length += len(rows)
+        state.rows += list(rows)
         return ThinkerStep(
             logits=out.logits[0, -1].numpy(), hidden=out.hidden_states[self._middle][0].numpy()
         )
@@ -79,3 +88,16 @@ class TransformersThinker:
             except (RuntimeError, ValueError, NotImplementedError) as error:
                 raise ThinkerError(f"this model's cache cannot be cut: {error}") from error
         state.length = length
+        del state.rows[length:]
+
+    def splice(
+        self, state: ThinkerState, start: int, end: int, filling: ThinkerState | None = None
+    ) -> None:
+        """Reads everything behind `start` again: it works whatever a model does with positions."""
+        assert isinstance(state, TransformersState)
+        assert filling is None or isinstance(filling, TransformersState)
+        check_splice(state, start, end, filling, self.max_length)
+        rows = [*(filling.rows if filling else []), *state.rows[end:]]
+        self.truncate(state, start)
+        if rows:
+            self.append(state, np.stack(rows))

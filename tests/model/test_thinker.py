@@ -7,13 +7,16 @@ import pytest
 import torch
 
 from duplex_agent.errors import ContextFull, ThinkerError
-from duplex_agent.model.thinker import Thinker, ThinkerState, load_thinker
+from duplex_agent.model.thinker import Backend, Thinker, ThinkerState, load_thinker
 
 WIDTH, VOCABULARY = 64, 96
 
 
-def save_tiny(kind: str, folder: Path, seed: int = 0, **changes: object) -> str:
-    """A random model of four layers, larger in its weights than an untrained one would be."""
+def save_tiny(kind: str, folder: Path, seed: int = 0, flat: bool = False, **changes: object) -> str:
+    """A random model of four layers, larger in its weights than an untrained one would be.
+
+    ``flat``: only the last layer attends, so that no cached position depends on another.
+    """
     import transformers
 
     config_class, model_class = {
@@ -37,6 +40,8 @@ def save_tiny(kind: str, folder: Path, seed: int = 0, **changes: object) -> str:
         for name, parameter in model.named_parameters():
             if name.endswith("bias"):
                 parameter.normal_(std=0.2)
+            if flat and "o_proj" in name and ".3." not in name:
+                parameter.zero_()
     model.save_pretrained(folder)
     return str(folder)
 
@@ -141,6 +146,51 @@ def test_cut_conversation_goes_on_as_if_the_rest_had_never_been(thinker: Thinker
     np.testing.assert_array_equal(logits_of(thinker, state, rows[4:]), straight[4:])
     thinker.truncate(state, 0)
     np.testing.assert_array_equal(logits_of(thinker, state, rows), straight)
+
+
+@pytest.mark.parametrize("backend", ["onnx-fp32", "onnx-int8", "transformers"])
+def test_spliced_conversation_equals_one_read_in_its_new_order(
+    tmp_path: Path, backend: Backend
+) -> None:
+    # Without `flat` what stays would still know of what went: that is what a splice is for.
+    name = save_tiny("llama", tmp_path / "flat", seed=4, flat=True)
+    thinker = load_thinker(name, backend, max_length=40)
+    opening, old, kept, more = np.split(some_embeddings(24), [5, 11, 18])
+    filling = thinker.new_state()
+    thinker.append(filling, some_embeddings(8, seed=7))
+    orders = [
+        ((5, 11, None), [opening, kept]),
+        ((0, 11, None), [kept]),
+        ((5, 18, None), [opening]),
+        ((0, 5, filling), [some_embeddings(8, seed=7), old, kept]),
+        ((5, 6, filling), [opening, some_embeddings(8, seed=7), old[1:], kept]),
+    ]
+    for (start, end, new), order in orders:
+        state, straight = thinker.new_state(), thinker.new_state()
+        for rows in (opening, old, kept):
+            thinker.append(state, rows)
+        thinker.splice(state, start, end, new)
+        for rows in order:
+            thinker.append(straight, rows)
+        assert state.length == straight.length
+        wanted = logits_of(thinker, straight, more)
+        error = np.abs(logits_of(thinker, state, more) - wanted).max() / np.abs(wanted).max()
+        assert error < (0.03 if backend == "onnx-int8" else 1e-5)
+
+
+def test_refused_splice_leaves_the_conversation_as_it_was(thinker: Thinker) -> None:
+    rows = some_embeddings(31)
+    straight = logits_of(thinker, thinker.new_state(), rows)
+    state, filling = thinker.new_state(), thinker.new_state()
+    thinker.append(state, rows[:30])
+    thinker.append(filling, rows[:12])
+    for start, end in ((-1, 3), (4, 3), (0, 31)):
+        with pytest.raises(ThinkerError, match="replace"):
+            thinker.splice(state, start, end)
+    with pytest.raises(ContextFull, match="40"):
+        thinker.splice(state, 0, 1, filling)
+    got = logits_of(thinker, state, rows[30:])
+    assert np.abs(got - straight[30:]).max() / np.abs(straight).max() < 0.03
 
 
 def test_refused_input_leaves_the_conversation_as_it_was(thinker: Thinker) -> None:
