@@ -23,6 +23,8 @@ from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.thinker_states import read_states
 
 DRAWS = 4
+ABLATION_STEPS = 800
+"""Steps of the ablations, which start from a trained mouth."""
 CONDITION_DROPOUT = 0.1
 SMOKE_CONFIG = MouthConfig(
     width=64, layers=2, heads=2, feed_forward=128, flow=FlowConfig(width=64, blocks=2)
@@ -166,7 +168,7 @@ def _example(
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: one to two hours of one core with AMX; smoke: under a minute."""
-    loop = LoopConfig(steps=2600, lr=6e-4, warmup=200, ema=0.998, weight_decay=0.01)
+    loop = LoopConfig(steps=4200, lr=6e-4, warmup=200, ema=0.998, weight_decay=0.01)
     if smoke:
         loop = replace(loop, steps=120, warmup=5, log_every=5, ema=0.9, precision="fp32", lr=3e-3)
         return MouthRecipe(True, SMOKE_CONFIG, batch=8), loop

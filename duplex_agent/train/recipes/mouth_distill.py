@@ -8,22 +8,20 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.model import checkpoint
 from duplex_agent.model.flow import FlowHead, Guide, Sampling, flow_matching_loss
 from duplex_agent.model.mouth import Mouth, MouthConfig
 from duplex_agent.model.mouth_file import load_mouth, save_mouth
 from duplex_agent.train.flow_map import flow_map_loss
-from duplex_agent.train.loop import LoopConfig, Recipe, train
+from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes.mouth import (
     SMOKE_CONFIG,
     MouthBatch,
-    MouthRecipe,
     corrupted_history,
     masked_mean,
     talk_through,
 )
+from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
 
-MOUTH_FILE = "mouth.safetensors"
 # Three quarters of the draws stay plain flow matching (CALM's share): it keeps the many-step model
 # as good as it was, and it is what the jumps are measured by.
 _FLOW_DRAWS, _JUMP_DRAWS = 3, 1
@@ -60,22 +58,13 @@ def guide(teacher: FlowHead, condition: Tensor, untold: Tensor, strength: float)
     return move
 
 
-class MouthDistillRecipe(MouthRecipe):
+class MouthDistillRecipe(ContinuedMouthRecipe):
     """Lagrangian self-distillation beside flow matching, with guidance baked into both."""
 
     name = "mouth-distill"
     notes: ClassVar[dict[str, str]] = {"guidance": str(_GUIDANCE)}
 
-    def __init__(self, smoke: bool, config: MouthConfig, batch: int) -> None:
-        super().__init__(smoke, config, batch)
-        self.start: Path | None = None
-
-    def prepare(self, work: Path) -> None:
-        super().prepare(work)
-        self.start = starting_weights(work, self.smoke)
-
     def model(self) -> nn.Module:
-        assert self.start is not None
         mouth, notes = load_mouth(self.start, self.config)
         # A mouth that never spoke without its talker cannot tell what to be led away from.
         return DistilledMouth(mouth, guided="condition_dropout" in notes)
@@ -103,23 +92,6 @@ class MouthDistillRecipe(MouthRecipe):
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, DistilledMouth)
         save_mouth(out / f"{self.name}.safetensors", model.mouth, self.name, self.notes)
-
-
-def starting_weights(work: Path, smoke: bool) -> Path:
-    """The mouth to start from: beside this run's own files, else the one that ships.
-
-    A smoke run trains its own tiny one first.
-    """
-    if smoke:
-        from duplex_agent.train.recipes import build
-
-        folder = work.parent / "mouth-smoke"
-        if not (folder / MOUTH_FILE).exists():
-            train(*build("mouth", smoke), folder, out=folder)
-        return folder / MOUTH_FILE
-    shipped = checkpoint.WEIGHTS_DIR / MOUTH_FILE
-    made = [work / MOUTH_FILE, work / "weights" / MOUTH_FILE, work.parent / "mouth" / MOUTH_FILE]
-    return next((file for file in made if file.exists()), shipped)
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:

@@ -1,9 +1,11 @@
 """Recipe ``mouth-energy``: an ablation in which the head makes a token in one pass, without a flow.
 
 The energy distance of SLED (arXiv 2505.13181): two tokens made from the same condition are drawn
-to the teacher's and pushed away from each other. Talker, head and schedule are recipe ``mouth``'s.
+to the teacher's and pushed away from each other. Talker and head are recipe ``mouth``'s and start
+from its trained weights.
 """
 
+from dataclasses import replace
 from typing import ClassVar
 
 import torch
@@ -11,17 +13,19 @@ from torch import Tensor, nn
 
 from duplex_agent.model.flow import FlowHead, Sampling
 from duplex_agent.model.mouth import Mouth, MouthConfig
+from duplex_agent.model.mouth_file import load_mouth
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes import mouth
 from duplex_agent.train.recipes.mouth import (
+    ABLATION_STEPS,
     DRAWS,
     SMOKE_CONFIG,
     MouthBatch,
-    MouthRecipe,
     corrupted_history,
     masked_mean,
     talk_through,
 )
+from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
 
 
 def energy_loss(
@@ -43,15 +47,14 @@ def energy_loss(
     return 2 * near - apart
 
 
-class MouthEnergyRecipe(MouthRecipe):
+class MouthEnergyRecipe(ContinuedMouthRecipe):
     """One-pass tokens by energy distance, everything else as in recipe ``mouth``."""
 
     name = "mouth-energy"
     notes: ClassVar[dict[str, str]] = {}
 
     def model(self) -> nn.Module:
-        model = super().model()
-        assert isinstance(model, Mouth)
+        model, _ = load_mouth(self.start, self.config)
         model.head.sampling = Sampling.ONE_PASS
         return model
 
@@ -68,7 +71,8 @@ class MouthEnergyRecipe(MouthRecipe):
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
-    """Steps, rate and sizes of recipe ``mouth``, so that only the head's loss differs."""
+    """Rate and sizes of recipe ``mouth``, so that only the head's loss differs."""
     _, loop = mouth.build(smoke)
     config, batch = (SMOKE_CONFIG, 8) if smoke else (MouthConfig(), 24)
+    loop = loop if smoke else replace(loop, steps=ABLATION_STEPS)
     return MouthEnergyRecipe(smoke, config, batch), loop
