@@ -1,0 +1,61 @@
+"""Sound through the ear, tick by tick, as a conversation would feed it: quiet, speech, quiet."""
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
+from duplex_agent.model.flow_omni import Ear, HeardToken
+from duplex_evals.channel_conditions import ChannelConditions
+from duplex_evals.scenario import Conditions
+
+Sound = NDArray[np.float32]
+
+LEAD_TICKS: Final = 5
+TAIL_TICKS: Final = 25  # 2 s: every look-ahead and the search's doubts are over
+_NO_AGENT: Final = np.zeros(AGENT_TICK_SAMPLES, np.float32)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What the ear gave. ``delay_ms``: from the end of speech to the end of the tick with the last
+    token, None when nothing was heard. ``compute_ms``: processor time of each tick, one thread.
+    ``letters``: what the character head alone would say, "" for an ear without one.
+    """
+
+    tokens: list[HeardToken]
+    delay_ms: float | None
+    compute_ms: list[float]
+    letters: str = ""
+
+    @property
+    def text(self) -> str:
+        """The likeliest words."""
+        return "".join(token.piece for token in self.tokens).strip()
+
+
+def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Heard:
+    """``speech`` [n] at 16 kHz, trimmed, with quiet around it, under ``conditions``.
+
+    Noise is there before and after the speech too. Raises ClipError for a noise that cannot be had.
+    """
+    lead = np.zeros(LEAD_TICKS * USER_TICK_SAMPLES, np.float32)
+    tail = np.zeros(TAIL_TICKS * USER_TICK_SAMPLES + -len(speech) % USER_TICK_SAMPLES, np.float32)
+    sound = np.concatenate([lead, speech, tail])
+    channel = ChannelConditions(conditions or Conditions(), [seed])
+    state = ear.new_state()
+    tokens, compute_ms, last_ms = [], [], None
+    for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
+        arrived = channel.apply(pcm, _NO_AGENT)
+        began = time.thread_time()
+        token = ear.step(state, arrived)
+        compute_ms.append((time.thread_time() - began) * 1000)
+        if token.heard:
+            tokens.append(token)
+            last_ms = number * TICK_MS
+    end_ms = (len(lead) + len(speech)) * 1000 / USER_RATE_HZ
+    delay_ms = None if last_ms is None else last_ms - end_ms
+    return Heard(tokens, delay_ms, compute_ms, getattr(state, "spelled", "").strip())

@@ -1,0 +1,33 @@
+"""One row for each reply: to a written turn, or to the same turn in a held-out voice."""
+
+from duplex_evals.clips import load_clip
+from duplex_evals.scenario import Clip, Conditions
+from duplex_evals.understanding.listening import hear
+from duplex_evals.understanding.result_rows import ResultRows, Row
+from duplex_evals.understanding.subject import Subject
+
+
+def written_reply(subject: Subject, rows: ResultRows, text: str) -> Row:
+    """``heard`` is the text itself, ``reply`` the answer to it."""
+    return rows.made(
+        f"{subject.mind_mark}/written/{text}",
+        lambda: {"heard": text, "reply": subject.asker.reply_to_text(text)},
+    )
+
+
+def spoken_reply(
+    subject: Subject, rows: ResultRows, text: str, voice: str, conditions: Conditions, seed: int
+) -> Row:
+    """``heard`` is what the ear understood, ``reply`` the answer to its tokens.
+
+    Raises ClipError where the voice cannot be had.
+    """
+
+    def listen() -> Row:
+        speech = load_clip(Clip(text=text, voice=voice))
+        heard = hear(subject.ear, speech, conditions, seed)
+        return {"heard": heard.text, "reply": subject.asker.reply(heard.tokens)}
+
+    name = conditions.model_dump_json(exclude_defaults=True)
+    key = f"{subject.mind_mark}/{subject.ear_mark}/{name} {seed}/{voice}/{text}"
+    return rows.made(key, listen)

@@ -1,0 +1,124 @@
+"""What is measured: one ear, one thinker, their settings, and the names under which rows stand."""
+
+import hashlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.model.ear_stream import WEIGHTS, StreamingEar, load_ear
+from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
+from duplex_agent.model.voice import Voice, load_voice
+from duplex_evals.errors import EvalError
+from duplex_evals.understanding.asking import Asker
+
+LOOK_AHEADS: Final = (1, 2, 4)  # ticks
+# Looked at before they are called: not every ear and language model has these settings.
+_LOAD_EAR: Final[Callable[..., StreamingEar]] = load_ear
+_LOAD_THINKER: Final[Callable[..., Thinker]] = load_thinker
+
+
+class NoSuchLookAhead(EvalError):
+    """The ear cannot be told to look that far ahead."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Loads its parts when they are first needed: a finished run needs none of them.
+
+    ``look_ahead`` in ticks, None for the ear's own; ``lora`` None for the bare language model;
+    ``examples``: whether the example exchanges stand before the conversation.
+    """
+
+    thinker_name: str = DEFAULT_MODEL
+    lora: Path | None = None
+    examples: bool = True
+    ear_weights: Path = WEIGHTS
+    look_ahead: int | None = None
+
+    @cached_property
+    def ear(self) -> StreamingEar:
+        """Raises CheckpointError and NoSuchLookAhead."""
+        torch.set_num_threads(1)
+        return open_ear(self.ear_weights, self.look_ahead)
+
+    @cached_property
+    def thinker(self) -> Thinker:
+        """Raises ThinkerError, and EvalError for a LoRA that cannot be attached."""
+        if self.lora is None:
+            return load_thinker(self.thinker_name)
+        if "lora" not in inspect.signature(_LOAD_THINKER).parameters:
+            raise EvalError("this language model takes no LoRA: leave out --lora")
+        return _LOAD_THINKER(self.thinker_name, lora=self.lora)
+
+    @cached_property
+    def asker(self) -> Asker:
+        return Asker(self.thinker, self.config)
+
+    @cached_property
+    def voice(self) -> Voice:
+        """The shipped voice."""
+        return load_voice()
+
+    @property
+    def config(self) -> SessionConfig:
+        """The settings of its conversations."""
+        return SessionConfig() if self.examples else replace(SessionConfig(), examples=())
+
+    @cached_property
+    def mind_mark(self) -> str:
+        """Names the written side: model, LoRA by its bytes, and what decides about a reply."""
+        config = self.config
+        settings = (
+            config.system_prompt,
+            config.examples,
+            config.max_reply_tokens,
+            config.enough_tokens,
+            config.sampling,
+        )
+        lora = "" if self.lora is None else f" + LoRA {file_mark(self.lora)}"
+        examples = "" if self.examples else " without examples"
+        return f"{self.thinker_name}{lora}{examples} ({text_mark(repr(settings))})"
+
+    @cached_property
+    def ear_mark(self) -> str:
+        """Names the ear: weights by their bytes, look-ahead."""
+        ahead = "own" if self.look_ahead is None else str(self.look_ahead)
+        return f"{file_mark(self.ear_weights)}@{ahead}"
+
+    def without_lora(self) -> "Subject":
+        """The same ear with the bare language model and the examples it was chosen with."""
+        return replace(self, lora=None, examples=True)
+
+
+def open_ear(weights: Path = WEIGHTS, look_ahead: int | None = None) -> StreamingEar:
+    """The ear of ``weights``, looking that many ticks ahead.
+
+    Raises CheckpointError; NoSuchLookAhead when this ear cannot.
+    """
+    if look_ahead is not None and "look_ahead_ticks" in inspect.signature(_LOAD_EAR).parameters:
+        return _LOAD_EAR(weights, look_ahead_ticks=look_ahead)
+    ear = _LOAD_EAR(weights)
+    if look_ahead not in (None, ear.look_ahead_ticks):
+        raise NoSuchLookAhead(
+            f"this ear looks {ear.look_ahead_ticks} ticks ahead, not {look_ahead}"
+        )
+    return ear
+
+
+def text_mark(text: str) -> str:
+    """Short hash of settings written out."""
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
+
+
+def file_mark(file: Path) -> str:
+    """Short hash of a file. Raises EvalError when it cannot be read."""
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
+    except OSError as error:
+        raise EvalError(f"cannot read {file}: {error.strerror or error}") from error
