@@ -31,6 +31,7 @@ class SessionConfig:
     max_reply_tokens: int = 60
     enough_tokens: int = 20  # a sentence that ends after this many tokens ends the reply
     sampling: Sampling = field(default_factory=Sampling)
+    fresh_replies: int = 4  # the repetition penalty also covers the words of so many replies
 
     # speaking
     playout_delay_ms: int = 0  # assumed, where the caller of tick does not say what was played
@@ -38,6 +39,5 @@ class SessionConfig:
     # remembering
     exchange_positions: int = 320  # room in the thinker's context that a turn starts with
     reply_positions: int = 80  # room that hearing leaves for the reply
-    compact_at: float = 0.6  # share of the thinker's context at which old turns are dropped
-    compact_to: float = 0.3  # share that is kept
-    compact_rows_per_tick: int = 16  # positions read again in a tick without a turn
+    keep: float = 0.75  # share of the rest, behind the instructions, that stays when old turns go
+    read_per_tick: int = 8  # positions of added text read in a tick

@@ -6,10 +6,12 @@ process, a language model behind a URL) is the mind's own affair, as long as no 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+Role = Literal["user", "assistant"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Writer(Protocol):
 
 
 class Exchanged(Protocol):
-    """A finished user turn and the part of the reply that was heard."""
+    """A finished user turn and the part of the reply that was heard, or one side's text."""
 
     @property
     def user(self) -> str: ...
@@ -89,6 +91,11 @@ class ConversationMemory(Protocol):
         """How much more of the user can be taken in."""
         ...
 
+    @property
+    def ready(self) -> bool:
+        """Whether a reply may begin; until then ``tidy`` goes on with what comes before it."""
+        ...
+
     def hear(self, embedding: NDArray[np.float32], piece: str) -> None:
         """Add one token [width] of the user and its text."""
         ...
@@ -106,7 +113,7 @@ class ConversationMemory(Protocol):
         ...
 
     def tidy(self, rows: int) -> bool:
-        """Between turns: a bounded piece of upkeep. True when there was something to do."""
+        """A bounded piece of upkeep, of at most ``rows`` positions. True when there was some."""
         ...
 
 
@@ -118,4 +125,12 @@ class Mind(Protocol):
 
     def begin_reply(self) -> Writer:
         """Hand the turn to the agent."""
+        ...
+
+    def set_instructions(self, text: str) -> None:
+        """Another system prompt, from the next turn on; ContextFull if it is too long."""
+        ...
+
+    def add_text_turn(self, role: Role, text: str) -> None:
+        """A turn of text behind the exchange in progress; ContextFull if it is too long."""
         ...

@@ -22,11 +22,11 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig as SessionConfig
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.duplex.floor import Decision, Floor, FloorState, Inputs, Kind, transition
-from duplex_agent.duplex.mind import Exchanged, Mind
+from duplex_agent.duplex.mind import Exchanged, Mind, Role
 from duplex_agent.duplex.reply import Reply
 from duplex_agent.duplex.thinker_mind import ThinkerMind
 from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad, load_silero
-from duplex_agent.errors import AudioError
+from duplex_agent.errors import AudioError, TextError
 from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni, HeardToken
 
 RECENT_TICKS = 16  # tokens kept for a turn that is recognised late
@@ -51,7 +51,8 @@ class _UserTurn:
 class DuplexSession:
     """One conversation with the agent.
 
-    ``tick`` is the whole interface; ``exchanges`` is the memory. ``vad`` and ``timer`` (seconds)
+    ``tick`` is the agent; ``set_instructions`` and ``add_text_turn`` tell it things in writing,
+    between two ticks; ``exchanges`` is what it remembers. ``vad`` and ``timer`` (seconds)
     can be replaced. ``open_mind`` gives the mind of a new conversation; without it the model's
     own thinker is asked. Raises AssetError when the voice detector cannot be had.
     """
@@ -100,6 +101,27 @@ class DuplexSession:
         if self._reply is not None:
             self._reply.cancel()
 
+    def set_instructions(self, text: str) -> None:
+        """Another system prompt, from the next turn on; what was said before stays known.
+
+        ``reset`` goes back to the configured one. Raises TextError for text that is no Unicode and
+        ContextFull, with the limit, for text that is too long: nothing has changed then.
+        """
+        self._mind.set_instructions(_encodable(text))
+
+    def add_text_turn(self, role: Role, text: str) -> None:
+        """Put a turn of text into the conversation; it asks for no reply.
+
+        It stands behind everything said so far, or behind the exchange in progress once that is
+        over. Raises TextError for another role or empty text and ContextFull, with the limit, for
+        text that is too long: nothing has changed then.
+        """
+        if role not in ("user", "assistant"):
+            raise TextError(f"a turn of text is the user's or the assistant's, not {role!r}'s")
+        if not text.strip():
+            raise TextError("a turn of text holds no text")
+        self._mind.add_text_turn(role, _encodable(text))
+
     @property
     def exchanges(self) -> list[Exchanged]:
         """What the agent remembers, oldest first."""
@@ -125,11 +147,12 @@ class DuplexSession:
             played_ms = self.now_ms + TICK_MS - self._config.playout_delay_ms
         self._decide(self._vad.step(pcm), played_ms)
         self._hear(self._model.ear.step(self._ear, pcm))
-        if self._floor.floor is Floor.REPLYING and self._reply is None and self._settled():
+        waits = self._floor.floor is Floor.REPLYING and self._reply is None
+        if waits and self._settled() and self._memory.ready:
             self._begin_reply()
         agent_pcm = self._speak()
-        if self._floor.floor is Floor.LISTENING and self._turn is None:
-            self._memory.tidy(self._config.compact_rows_per_tick)
+        if self._reply is None:
+            self._memory.tidy(self._config.read_per_tick)
         cost_ms = round((self._timer() - started) * 1000, 2)
         self._emit("tick.compute", compute_ms=cost_ms)
         return Tick(agent_pcm, tuple(self._events))
@@ -327,6 +350,14 @@ def checked(user_pcm: NDArray[np.float32]) -> NDArray[np.float32]:
     if not np.isfinite(user_pcm).all():
         raise AudioError("a tick holds NaN or infinite samples")
     return user_pcm.astype(np.float32).clip(-1.0, 1.0)
+
+
+def _encodable(text: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise TextError(f"text with half a character: {error.reason}") from error
+    return text
 
 
 def default_vad() -> Vad:

@@ -1,39 +1,85 @@
 """The mind in this process: the thinker's cache remembers, the thinker writes."""
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.memory import Memory
-from duplex_agent.duplex.mind import Heard, Written
-from duplex_agent.model.chat import chat_format, is_sentence_end
+from duplex_agent.duplex.mind import Heard, Role, Written
+from duplex_agent.errors import ContextFull
+from duplex_agent.model.chat import ChatFormat, chat_format, is_sentence_end
 from duplex_agent.model.sampling import Sampler
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import Thinker
 
+LONGEST_TOKEN: Final = 16  # characters: longer text than this allows is not even tokenised
 HALF_CHARACTER = "\ufffd"  # what a tokenizer gives for the first bytes of a longer character
 
 
 class ThinkerMind:
-    """A conversation with the language model of this process."""
+    """A conversation with the language model of this process.
+
+    Raises ContextFull when the configured system prompt is too long.
+    """
 
     def __init__(self, thinker: Thinker, config: SessionConfig, seed: int) -> None:
         self._tokenizer = thinker.tokenizer
         self._config = config
-        self._chat = chat_format(thinker.tokenizer, config.system_prompt, config.examples)
+        self._longest = thinker.max_length - config.exchange_positions
+        self._chat = self._told(config.system_prompt)
         self._sampler = Sampler(config.sampling, np.random.default_rng(seed))
         self.memory = Memory(
             thinker,
             self._chat,
-            compact_at=int(config.compact_at * thinker.max_length),
-            compact_to=int(config.compact_to * thinker.max_length),
             exchange=config.exchange_positions,
+            keep=config.keep,
         )
 
     def begin_reply(self) -> "ThinkerWriter":
         """Open the agent's turn in the memory."""
         stop_ids = self._chat.stop_ids
         return ThinkerWriter(self.memory, self._tokenizer, stop_ids, self._sampler, self._config)
+
+    def set_instructions(self, text: str) -> None:
+        """Another system prompt before the same examples, from the next turn on.
+
+        Raises ContextFull when it would not leave a turn and its reply their room.
+        """
+        self._chat = self._told(text)
+        self.memory.replace_opening(self._chat.system)
+
+    def add_text_turn(self, role: Role, text: str) -> None:
+        """A turn of text behind the exchange in progress.
+
+        Raises ContextFull when it would not leave a turn and its reply their room, together with
+        the turns that have been added and not read yet.
+        """
+        taken = len(self._chat.system) + self.memory.waiting + self.memory.turn_length(role, [])
+        limit = self._longest - taken
+        if len(text) <= limit * LONGEST_TOKEN:
+            ids = self._tokenizer.encode(text)
+            if len(ids) <= limit:
+                self.memory.add_turn(role, text, ids)
+                return
+        raise ContextFull(
+            f"a turn of text of {len(text)} characters is too long: the context has"
+            f" {max(limit, 0)} tokens for it"
+        )
+
+    def _told(self, text: str) -> ChatFormat:
+        """The chat under a system prompt; ContextFull if it is too long."""
+        bare = len(chat_format(self._tokenizer, "", self._config.examples).system)
+        limit = self._longest - bare
+        if len(text) <= limit * LONGEST_TOKEN:
+            chat = chat_format(self._tokenizer, text, self._config.examples)
+            if len(chat.system) <= self._longest:
+                return chat
+        raise ContextFull(
+            f"instructions of {len(text)} characters are too long: the context has"
+            f" {max(limit, 0)} tokens for them"
+        )
 
 
 class ThinkerWriter:
@@ -52,6 +98,7 @@ class ThinkerWriter:
         self._stop_ids = stop_ids
         self._sampler = sampler
         self._config = config
+        self._said_before = _ids_of_words(tokenizer, memory, config.fresh_replies)
         self._logits = memory.begin_reply().logits
         self._tokens: list[int] = []
         self._ends: list[int] = []  # characters of the text after each token
@@ -78,7 +125,7 @@ class ThinkerWriter:
         self.done = True
 
     def _next_token(self) -> list[Written]:
-        token = self._sampler.choose(self._logits, self._tokens)
+        token = self._sampler.choose(self._logits, [*self._said_before, *self._tokens])
         if token in self._stop_ids or not self._memory.reply_fits:
             self.done = True
             return []
@@ -102,3 +149,10 @@ class ThinkerWriter:
         return ended and (
             self.text.endswith("\n") or len(self._tokens) >= self._config.enough_tokens
         )
+
+
+def _ids_of_words(tokenizer: TextTokenizer, memory: Memory, replies: int) -> list[int]:
+    """What the last replies said, as ids; marks are left out, every sentence needs them."""
+    said = [turn.agent for turn in memory.exchanges if turn.agent][-replies:] if replies else []
+    ids = {token for text in said for token in tokenizer.encode(text)}
+    return [token for token in sorted(ids) if any(map(str.isalpha, tokenizer.decode([token])))]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.duplex.mind import Heard, Written
+from duplex_agent.duplex.mind import Heard, Role, Written
 from duplex_agent.errors import MindError
 from duplex_agent.llm.client import ChatClient, ChatStream
 from duplex_agent.llm.messages import Messages
@@ -22,6 +22,14 @@ class RemoteMind:
     def begin_reply(self) -> "RemoteWriter":
         """Send the request; does not wait for anything."""
         return RemoteWriter(self._client.ask(self.memory.to_send()))
+
+    def set_instructions(self, text: str) -> None:
+        """Another system message, from the next reply on; ContextFull if it is too long."""
+        self.memory.set_instructions(text)
+
+    def add_text_turn(self, role: Role, text: str) -> None:
+        """A message behind the exchange in progress; ContextFull if it is too long."""
+        self.memory.add_text_turn(role, text)
 
 
 class RemoteWriter:

@@ -34,13 +34,16 @@ class ChatFormat:
     """Token ids around the turns. A conversation is laid out as
 
     system (with the examples), then for every exchange: user_begin, the user's words, user_end,
-    the reply, assistant_end. `user_end` ends the user's turn and begins the assistant's. A reply
-    is over when the model gives one of `stop_ids`; that id is not appended, `assistant_end` is.
+    the reply, assistant_end. `user_end` ends the user's turn and begins the assistant's; a turn
+    that stands alone has `user_close` or `assistant_begin` instead. A reply is over when the
+    model gives one of `stop_ids`; that id is not appended, `assistant_end` is.
     """
 
     system: tuple[int, ...]
     user_begin: tuple[int, ...]
     user_end: tuple[int, ...]
+    user_close: tuple[int, ...]
+    assistant_begin: tuple[int, ...]
     assistant_end: tuple[int, ...]
     stop_ids: frozenset[int]
 
@@ -66,6 +69,7 @@ def chat_format(
     going_on = [*answered, _message("user", _NEXT)]
 
     before_user, user_end = _split(_render(tokenizer, asked, answer_next=True), _USER)
+    user_close = _common_start(user_end, _split(_render(tokenizer, asked), _USER)[1])
     _, assistant_end = _split(_render(tokenizer, answered), _ASSISTANT)
     _, between = _split(_render(tokenizer, going_on).partition(_NEXT)[0], _ASSISTANT)
     if not between.startswith(assistant_end):
@@ -89,6 +93,8 @@ def chat_format(
         system=tuple(opening_ids),
         user_begin=ids(user_begin),
         user_end=ids(user_end),
+        user_close=ids(user_close),
+        assistant_begin=ids(user_end[len(user_close) :]),
         assistant_end=ids(assistant_end),
         stop_ids=frozenset(tokenizer.settings.special_ids),
     )

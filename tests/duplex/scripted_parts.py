@@ -114,6 +114,16 @@ class EchoThinker:
         del state.ids[length:]
         state.length = length
 
+    def splice(
+        self, state: ThinkerState, start: int, end: int, filling: ThinkerState | None = None
+    ) -> None:
+        assert isinstance(state, ListState)
+        assert filling is None or isinstance(filling, ListState)
+        assert 0 <= start <= end <= state.length
+        state.ids[start:end] = filling.ids if filling else []
+        state.length = len(state.ids)
+        assert state.length <= self.max_length
+
     def text(self, state: ThinkerState) -> str:
         assert isinstance(state, ListState)
         return self.tokenizer.decode(state.ids)
@@ -123,7 +133,8 @@ class EchoThinker:
         if not mark or "<|im_end|>" in said:
             return 1
         turns = re.findall(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", before)
-        answer = f"You said {turns[-1].strip()} and that is turn {len(turns)} of ours."
+        last = turns[-1].strip() if turns else "nothing"
+        answer = f"You said {last} and that is turn {len(turns)} of ours."
         rest = self.tokenizer.encode(answer)[len(self.tokenizer.encode(said)) :]
         return rest[0] if rest else 1
 
@@ -230,7 +241,7 @@ class Conversation:
         if open_mind is not None:
             model = EarAndVoice(ear, WordVoice(thought=False))
         settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
-        settings |= {"exchange_positions": 90, "reply_positions": 40}
+        settings |= {"exchange_positions": 90, "reply_positions": 40, "fresh_replies": 0}
         self.session = DuplexSession(
             model,
             SessionConfig(**(settings | config)),

@@ -213,18 +213,16 @@ def test_reset_begins_the_same_conversation_again() -> None:
 
 
 def test_old_turns_are_dropped_before_the_context_is_full() -> None:
-    talk = Conversation(max_length=220, compact_rows_per_tick=4)
+    talk = Conversation(max_length=220)
+    kept = []
     for number in range(1, 16):
         talk.hear(QUESTION + say(rest=40))
         assert len(talk.of_type("reply.done")) == number
-        assert talk.thinker.max_length - talk.session._memory.length >= 40
         turns = [user(e.user) + agent(e.agent) for e in talk.session.exchanges]
-        assert talk.session.exchanges[-1].user == " tell me more"
-        assert talk.context().startswith(SYSTEM)
-        assert talk.context().endswith(turns[-1])
-    talk.hear(say(rest=60))  # time to finish what was begun
-    turns = [user(e.user) + agent(e.agent) for e in talk.session.exchanges]
-    assert talk.context() == SYSTEM + "".join(turns)
+        assert talk.context() == SYSTEM + "".join(turns)
+        assert 220 - len(talk.thinker.tokenizer.encode(talk.context())) >= 90
+        kept.append(len(turns))
+    assert min(kept[3:]) >= 2
 
 
 def test_a_turn_without_end_does_not_overflow_the_context() -> None:

@@ -1,0 +1,150 @@
+"""Text turns and instructions in the middle of a conversation, read off the scripted parts."""
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripted_parts import Conversation, say
+
+from duplex_agent.errors import ContextFull, DuplexError, TextError
+
+SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
+QUESTION = say("tell", "", "me", "", "more", rest=7)
+
+
+def user(text: str) -> str:
+    return f"<|im_start|>user\n{text}<|im_end|>\n"
+
+
+def agent(text: str) -> str:
+    return f"<|im_start|>assistant\n{text}<|im_end|>\n"
+
+
+def laid_out(talk: Conversation) -> str:
+    """What the conversation says it remembers, as it should stand in the context."""
+    text = ""
+    for turn in talk.session.exchanges:
+        spoken = turn.text_of is None  # type: ignore[attr-defined]
+        text += user(turn.user) if turn.user or spoken else ""
+        text += agent(turn.agent) if turn.agent or spoken else ""
+    return text
+
+
+def test_text_turns_stand_in_order_and_ask_for_no_reply() -> None:
+    talk = Conversation()
+    talk.session.add_text_turn("user", "My cat is grey.")
+    talk.session.add_text_turn("assistant", "How nice.")
+    assert talk.hear(say(rest=20)) == []
+    assert talk.context() == SYSTEM + user("My cat is grey.") + agent("How nice.")
+    talk.hear(QUESTION + say(rest=40))
+    answer = "You said tell me more and that is turn 2 of ours."
+    assert talk.of_type("reply.done")[0]["heard_text"] == answer
+    assert talk.context() == SYSTEM + laid_out(talk)
+
+
+def test_text_during_a_reply_stands_behind_it() -> None:
+    talk = Conversation()
+    talk.hear(QUESTION + say(rest=2))
+    talk.session.add_text_turn("user", "Be quick.")
+    talk.hear(say(rest=40))
+    answer = "You said tell me more and that is turn 1 of ours."
+    assert talk.context() == SYSTEM + user(" tell me more") + agent(answer) + user("Be quick.")
+
+
+def test_a_reply_waits_for_text_that_came_before_its_turn() -> None:
+    talk = Conversation(read_per_tick=2)
+    talk.session.add_text_turn("user", " ".join(["word"] * 60))
+    talk.hear(QUESTION)
+    assert not talk.of_type("user.turn_ended")
+    talk.hear(say(rest=60))
+    spoken = "You said tell me more and that is turn 2 of ours."
+    assert talk.context() == SYSTEM + user(" ".join(["word"] * 60)) + user(" tell me more") + agent(
+        spoken
+    )
+
+
+def test_instructions_change_from_the_next_turn_on() -> None:
+    talk = Conversation()
+    talk.hear(QUESTION + say(rest=3))
+    talk.session.set_instructions("Be brief, be honest and be kind.")
+    assert talk.context().startswith(SYSTEM)
+    talk.hear(say(rest=40))
+    told = "<|im_start|>system\nBe brief, be honest and be kind.<|im_end|>\n"
+    assert talk.context() == told + laid_out(talk)
+    talk.session.set_instructions("")
+    talk.hear(QUESTION + say(rest=40))
+    assert talk.context() == "<|im_start|>system\n<|im_end|>\n" + laid_out(talk)
+    assert len(talk.session.exchanges) == 2
+
+
+@pytest.mark.parametrize(
+    ("tell", "error", "message"),
+    [
+        (lambda s: s.add_text_turn("user", " \n"), TextError, "no text"),
+        (lambda s: s.add_text_turn("system", "Hi."), TextError, "'system'"),
+        (lambda s: s.add_text_turn("user", "\ud800"), TextError, "half"),
+        (lambda s: s.add_text_turn("user", "word " * 20_000), ContextFull, "297 tokens"),
+        (lambda s: s.add_text_turn("assistant", "more " * 310), ContextFull, "297 tokens"),
+        (lambda s: s.set_instructions("word " * 20_000), ContextFull, "305 tokens"),
+        (lambda s: s.set_instructions("more " * 310), ContextFull, "305 tokens"),
+        (lambda s: s.set_instructions("\udfff"), TextError, "half"),
+    ],
+)
+def test_refused_text_changes_nothing(
+    tell: Callable[[object], None], error: type[DuplexError], message: str
+) -> None:
+    talk = Conversation()
+    with pytest.raises(error, match=message):
+        tell(talk.session)
+    talk.hear(QUESTION + say(rest=40))
+    assert talk.context() == SYSTEM + laid_out(talk)
+    assert len(talk.session.exchanges) == 1
+
+
+def test_a_conversation_is_not_begun_with_instructions_that_do_not_fit() -> None:
+    with pytest.raises(ContextFull, match="305 tokens"):
+        Conversation(system_prompt="more " * 400)
+
+
+def test_text_that_waits_counts_against_the_limit() -> None:
+    talk = Conversation()
+    talk.session.add_text_turn("user", "more " * 200)
+    with pytest.raises(ContextFull):
+        talk.session.add_text_turn("user", "more " * 200)
+    talk.hear(say(rest=60))
+    talk.session.add_text_turn("user", "more " * 200)
+    talk.hear(say(rest=60))
+    assert talk.context() == SYSTEM + laid_out(talk)
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["", "tell", "why", "quiet"]), st.integers(1, 14)),
+        st.tuples(st.sampled_from(["user", "assistant", "system"]), st.integers(1, 60)),
+    ),
+    max_size=24,
+)
+
+
+@settings(deadline=None, max_examples=40)
+@given(STEPS, st.integers(1, 9))
+def test_any_mixture_of_speech_and_text_leaves_a_context_that_equals_what_is_remembered(
+    steps: list[tuple[str, int]], read_per_tick: int
+) -> None:
+    talk = Conversation(max_length=200, exchange_positions=80, read_per_tick=read_per_tick)
+    system = SYSTEM
+    for kind, count in steps:
+        words = " ".join(["more"] * count)
+        try:
+            if kind == "system":
+                talk.session.set_instructions(words)
+                system = f"<|im_start|>system\n{words}<|im_end|>\n"
+            elif kind in ("user", "assistant"):
+                talk.session.add_text_turn(kind, words)
+            else:
+                talk.hear(say(rest=count) if kind == "quiet" else say(*[kind] * count))
+        except ContextFull:
+            pass
+    talk.hear(say(rest=400))
+    assert talk.context() == system + laid_out(talk)
