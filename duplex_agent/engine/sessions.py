@@ -1,6 +1,5 @@
 """What a worker runs in its slots, and the factory that makes the real thing."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol
@@ -9,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
-from duplex_agent.llm.endpoint import KEY_VARIABLE, Endpoint
+from duplex_agent.llm.endpoint import Endpoint, api_key
 
 if TYPE_CHECKING:
     from duplex_agent.duplex.session import OpenMind
@@ -72,5 +71,5 @@ def load_parts(llm: Endpoint | None) -> "tuple[FlowOmni | EarAndVoice, OpenMind 
     from duplex_agent.llm.client import ChatClient
     from duplex_agent.llm.remote_mind import RemoteMind
 
-    client = ChatClient(llm, os.environ.get(KEY_VARIABLE, ""))
-    return flow_omni.load_ear_and_voice(), partial(RemoteMind, client)
+    open_mind = partial(RemoteMind, ChatClient(llm, api_key()))
+    return flow_omni.load_ear_and_voice(), open_mind

@@ -4,6 +4,7 @@ Needs no HTTP library, so that the command line and the gateway may hold one.
 """
 
 import ipaddress
+import os
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
@@ -62,10 +63,22 @@ class Endpoint:
             return host == "localhost"
 
 
+def api_key() -> str:
+    """The key in the environment, "" without one. Raises MindError if no header could hold it."""
+    key = os.environ.get(KEY_VARIABLE, "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise MindError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
+    return key
+
+
 def endpoint_of(url: str | None, model: str | None, timeout_s: float) -> Endpoint | None:
-    """The endpoint that options ask for; None without any. Raises MindError for half of one."""
+    """The endpoint that options ask for; None without any.
+
+    Raises MindError for half of one, and for a key that cannot be one: before a model is loaded.
+    """
     if url is None and model is None:
         return None
+    api_key()
     if url is None:
         raise MindError("--llm-model needs --llm: the URL of the endpoint that runs it")
     return Endpoint(url, model or "", timeout_s)

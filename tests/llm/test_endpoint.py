@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 from duplex_agent.cli import app
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
 from duplex_agent.errors import MindError
-from duplex_agent.llm.client import ChatClient
 from duplex_agent.llm.endpoint import Endpoint, endpoint_of
 
 URL = "http://localhost:8080/v1"
@@ -53,9 +52,12 @@ def test_without_options_there_is_no_endpoint() -> None:
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "schlüssel"])
-def test_a_key_that_no_header_holds_is_refused_without_showing_it(key: str) -> None:
+def test_a_key_that_no_header_holds_is_refused_without_showing_it(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
     with pytest.raises(MindError, match="OPENAI_API_KEY") as caught:
-        ChatClient(Endpoint(URL, "small"), key)
+        endpoint_of(URL, "small", 1)
     assert key not in str(caught.value)
 
 
