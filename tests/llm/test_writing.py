@@ -1,16 +1,19 @@
 """Text from a stream in whole words, however it was cut; messages that any chat template takes."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex_agent.duplex.mind import Heard
+from duplex_agent.errors import ContextFull
 from duplex_agent.llm.chat_events import Piece
 from duplex_agent.llm.client import ChatStream
-from duplex_agent.llm.messages import LONGEST_TURN, Messages
+from duplex_agent.llm.messages import LONGEST_INSTRUCTIONS, LONGEST_TURN, Messages
 from duplex_agent.llm.remote_mind import RemoteWriter
 
 WORDS = st.lists(st.text("aé9.☃", min_size=1, max_size=6), min_size=1, max_size=12)
+SAID = st.text("abc ", min_size=1, max_size=12).map(str.strip).filter(bool)
 NO_TOKEN = np.zeros(0, dtype=np.float32)
 
 
@@ -37,23 +40,51 @@ def test_however_a_reply_is_cut_it_is_written_in_whole_words(
     assert writer.heard(len(writer.text)) == Heard(len(words), " ".join(words))
 
 
-@given(st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30))), st.text(min_size=1))
+@given(st.lists(st.tuples(SAID, st.just("") | SAID), max_size=12), SAID)
 def test_roles_take_turns_whatever_was_left_unanswered(
     exchanges: list[tuple[str, str]], asked: str
 ) -> None:
-    memory = Messages("Be kind.", kept_chars=200)
+    memory = Messages("Be kind.", kept_chars=60)
     for user, agent in exchanges:
-        memory.hear(NO_TOKEN, user)
+        memory.hear(NO_TOKEN, f" {user}")
         memory.end_reply(1, agent)
     memory.hear(NO_TOKEN, asked)
     system, *rest = memory.to_send()
     assert system == {"role": "system", "content": "Be kind."}
     assert [m["role"] for m in rest] == ["user", "assistant"] * (len(rest) // 2) + ["user"]
-    assert rest[-1]["content"].endswith(asked.strip())
-    assert sum(len(e.user) + len(e.agent) for e in memory.exchanges) <= 200
-    latest = [(user.strip(), agent) for user, agent in exchanges]
     kept = [(e.user, e.agent) for e in memory.exchanges]
-    assert kept == latest[len(latest) - len(kept) :]
+    assert kept == exchanges[len(exchanges) - len(kept) :]
+    assert sum(len(user) + len(agent) for user, agent in kept) <= 60
+    lines = [line for m in rest for line in m["content"].split("\n")]
+    assert lines == [side for pair in kept for side in pair if side] + [asked]
+
+
+def test_a_turn_of_text_stands_behind_the_exchange_in_progress() -> None:
+    memory = Messages("")
+    memory.add_text_turn("assistant", "Welcome.")
+    memory.hear(NO_TOKEN, " hello")
+    memory.add_text_turn("user", "I am Ann.")
+    told = [("assistant", "Welcome."), ("user", "hello")]
+    assert [(m["role"], m["content"]) for m in memory.to_send()] == told
+    memory.undo_reply()
+    memory.hear(NO_TOKEN, " there")
+    memory.end_reply(1, "Hi.")
+    memory.hear(NO_TOKEN, " who am I")
+    assert [(m["role"], m["content"]) for m in memory.to_send()] == [
+        ("assistant", "Welcome."),
+        ("user", "hello there"),
+        ("assistant", "Hi."),
+        ("user", "I am Ann.\nwho am I"),
+    ]
+
+
+def test_text_that_is_too_long_is_refused_with_the_limit_and_changes_nothing() -> None:
+    memory = Messages("Be kind.")
+    with pytest.raises(ContextFull, match=str(LONGEST_INSTRUCTIONS)):
+        memory.set_instructions("x" * (LONGEST_INSTRUCTIONS + 1))
+    with pytest.raises(ContextFull, match=str(LONGEST_TURN)):
+        memory.add_text_turn("user", "x" * (LONGEST_TURN + 1))
+    assert memory.to_send() == [{"role": "system", "content": "Be kind."}]
 
 
 def test_a_turn_without_end_finds_no_more_room() -> None:
