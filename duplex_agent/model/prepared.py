@@ -17,6 +17,7 @@ from duplex_agent.errors import ThinkerError
 from duplex_agent.model.disk_cache import derived_folder
 from duplex_agent.model.language_model import LanguageModel
 from duplex_agent.model.llama_spec import Precision
+from duplex_agent.model.lora import AdaptedParts, Lora
 from duplex_agent.model.text_tokenizer import TextTokenizer
 
 # Raise a version whenever files of an older one must not be used any more.
@@ -61,20 +62,24 @@ def prepared_text(model: LanguageModel) -> PreparedText:
     return PreparedText(folder, model.name)
 
 
-def prepared_graph(model: LanguageModel, precision: Precision) -> Path:
+def prepared_graph(model: LanguageModel, precision: Precision, lora: Lora | None = None) -> Path:
     """Path of the model's `model.onnx` in one precision, written now if it is not cached.
 
-    Raises ThinkerError if the model is not of an architecture that the graph writer knows.
+    `lora` is merged into the weights before they are quantised. Raises ThinkerError if the model is
+    not of an architecture that the graph writer knows, CheckpointError if `lora` does not fit it.
     """
 
     def build(folder: Path) -> None:
         from duplex_agent.model.llama_onnx import write_llama
 
         _note(model, "reading the model")
-        parts = model.parts
+        parts = model.parts if lora is None else AdaptedParts(model.parts, lora)
         write_llama(parts.spec, parts.parameter, folder, precision, _layer_note(model))
 
-    folder = derived_folder(f"{_label(model)}-{precision}-v{_GRAPH_VERSION}", build)
+    if lora is not None:
+        lora.check_base(model)
+    label = _label(model) if lora is None else f"{_label(model)}-lora-{lora.fingerprint}"
+    folder = derived_folder(f"{label}-{precision}-v{_GRAPH_VERSION}", build)
     return folder / "model.onnx"
 
 
