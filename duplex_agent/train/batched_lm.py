@@ -1,0 +1,166 @@
+"""Many short conversations at once on a transformers model: writing on, and reading what it wrote.
+
+All rows share a prefix, which is read once. Rows are padded on the left, so that the last position
+is the last of every row and the logits of all replies lie at the end.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+_WIDTH_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled anew for each
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How rows are continued: until a stop id or ``longest`` tokens.
+
+    Temperature 0 takes the likeliest token; else one of the 50 likeliest is drawn.
+    """
+
+    stop_ids: frozenset[int]
+    longest: int
+    temperature: float = 0.0
+    repetition_penalty: float = 1.0  # on the tokens of the continuation, as in model/sampling.py
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Left-padded rows: ids, mask and positions, each [batch, width]."""
+
+    ids: Tensor
+    mask: Tensor
+    positions: Tensor
+
+
+def left_padded(rows: Sequence[Sequence[int]], device: torch.device, start: int = 0) -> Rows:
+    """``rows`` of ids side by side; the first real id of each has position ``start``."""
+    width = -(-max(map(len, rows)) // _WIDTH_STEP) * _WIDTH_STEP
+    ids = torch.zeros(len(rows), width, dtype=torch.long)
+    mask = torch.zeros_like(ids)
+    for row, tokens in enumerate(rows):
+        ids[row, width - len(tokens) :] = torch.tensor(tokens)
+        mask[row, width - len(tokens) :] = 1
+    positions = (mask.cumsum(1) - 1).clamp_min(0) + start
+    return Rows(ids.to(device), mask.to(device), positions.to(device))
+
+
+class _Prefixed:
+    """A model that has read ``prefix`` once for every row of a batch."""
+
+    def __init__(self, model: Any, prefix: Sequence[int], batch: int) -> None:
+        from transformers import DynamicCache
+
+        self.model, self.length = model, len(prefix)
+        self.device = next(model.parameters()).device
+        self.cache = DynamicCache(config=model.config)
+        if prefix:
+            told = torch.tensor([list(prefix)], device=self.device)
+            model(input_ids=told, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            self.cache.batch_repeat_interleave(batch)
+        self.mask = torch.ones(batch, self.length, dtype=torch.long, device=self.device)
+
+    def read(self, rows: Rows, keep: int) -> Tensor:
+        """Append the rows; logits of the last ``keep`` positions, float32 [batch, keep, ids]."""
+        self.mask = torch.cat([self.mask, rows.mask], 1)
+        out = self.model(
+            input_ids=rows.ids,
+            attention_mask=self.mask,
+            position_ids=rows.positions,
+            past_key_values=self.cache,
+            use_cache=True,
+            logits_to_keep=keep,
+        )
+        logits: Tensor = out.logits.float()
+        return logits
+
+    def keep(self, places: list[int]) -> None:
+        """Go on with some of the rows only."""
+        self.cache.batch_select_indices(torch.tensor(places, device=self.device))
+        self.mask = self.mask[places]
+
+
+@torch.inference_mode()
+def continuations(
+    model: Any,
+    prefix: Sequence[int],
+    rows: Sequence[Sequence[int]],
+    writing: Writing,
+    generator: torch.Generator,
+) -> list[list[int]]:
+    """What the model writes after ``prefix`` and each row; a stop id that was given is included.
+
+    ``generator`` is on the CPU, whatever the model is on.
+    """
+    read = _Prefixed(model, prefix, len(rows))
+    step = left_padded(rows, read.device, len(prefix))
+    written: list[list[int]] = [[] for _ in rows]
+    going = list(range(len(rows)))
+    last = step.positions[:, -1:]
+    for _ in range(writing.longest):
+        logits = read.read(step, keep=1)[:, -1].cpu()
+        chosen = _choose(logits, [written[row] for row in going], writing, generator)
+        for row, token in zip(going, chosen, strict=True):
+            written[row].append(token)
+        stay = [place for place, token in enumerate(chosen) if token not in writing.stop_ids]
+        if not stay:
+            break
+        if len(stay) < len(going):
+            read.keep(stay)
+            going, last = [going[place] for place in stay], last[stay]
+        last = last + 1
+        ids = torch.tensor([[chosen[place]] for place in stay], device=read.device)
+        step = Rows(ids, torch.ones_like(last), last)
+    return written
+
+
+def _choose(
+    logits: Tensor, written: list[list[int]], writing: Writing, generator: torch.Generator
+) -> list[int]:
+    if writing.repetition_penalty != 1:
+        for row, tokens in enumerate(written):
+            used = logits[row, tokens]
+            penalty = writing.repetition_penalty
+            logits[row, tokens] = torch.where(used > 0, used / penalty, used * penalty)
+    if writing.temperature == 0:
+        return [int(i) for i in logits.argmax(-1)]
+    best = logits.topk(min(50, logits.shape[-1]))
+    shares = torch.softmax(best.values / writing.temperature, -1)
+    drawn = torch.multinomial(shares, 1, generator=generator)
+    return [int(i) for i in best.indices.gather(1, drawn)[:, 0]]
+
+
+@dataclass(frozen=True)
+class Likeliest:
+    """The likeliest next ids at every position of a reply and their log shares, [n, top] each."""
+
+    ids: Tensor
+    log_shares: Tensor
+
+
+@torch.inference_mode()
+def read_replies(
+    model: Any,
+    prefix: Sequence[int],
+    rows: Sequence[Sequence[int]],
+    replies: Sequence[Sequence[int]],
+    top: int,
+    banned: Sequence[int] = (),
+) -> Iterator[Likeliest]:
+    """The model's distribution at each token of each reply (which follows its row).
+
+    ``banned`` ids get no share; the shares of the others are those of a model without them.
+    """
+    read = _Prefixed(model, prefix, len(rows))
+    told = [[*row, *reply[:-1]] for row, reply in zip(rows, replies, strict=True)]
+    keep = max(map(len, replies))
+    logits = read.read(left_padded(told, read.device, len(prefix)), keep).cpu()
+    if banned:
+        logits[..., list(banned)] = -torch.inf
+    for row, reply in enumerate(replies):
+        log_shares = torch.log_softmax(logits[row, keep - len(reply) :], -1)
+        best = log_shares.topk(min(top, log_shares.shape[-1]))
+        yield Likeliest(best.indices, best.values)
