@@ -12,15 +12,16 @@ from chat_server import Answer, Answering, ChatServer, saying
 from scripted_parts import Conversation, say
 
 from duplex_agent.duplex.events import Event
+from duplex_agent.engine.worker import Slots
 from duplex_agent.llm.client import ChatClient
 from duplex_agent.llm.endpoint import Endpoint
 from duplex_agent.llm.remote_mind import LONGEST_REPLY, RemoteMind
 
-QUESTION = say("tell", "", "me", "", "more", rest=7)
+QUESTION = say("tell", "", "me", "", "more", rest=6)  # one silent tick before the turn is over
 SYSTEM = ("system", "Be kind.")
 ASKED = ("user", "tell me more")
 WAIT_S = 20.0
-TIMEOUT_S = 1.0
+TIMEOUT_S = 2.0
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_going_on_before_the_reply_cancels_it_and_continues_the_turn(
     talk: Conversation, server: ChatServer
 ) -> None:
     server.answer = holding()
-    talk.hear(QUESTION)
+    talk.hear(QUESTION + say(rest=1))
     assert len(wait_for_requests(server, 1)) == 1
     server.answer = saying("Fine.")
     talk.hear(say("please", "stop", "why"))
@@ -136,14 +137,30 @@ def test_going_on_before_the_reply_cancels_it_and_continues_the_turn(
     assert server.messages() == [SYSTEM, ("user", "tell me more please stop why")]
 
 
-def test_the_end_of_the_conversation_closes_the_connection(
+def test_a_call_that_ends_in_the_middle_of_a_reply_closes_the_connection(
     talk: Conversation, server: ChatServer
 ) -> None:
     server.answer = holding("One two three")
+    slots = Slots(lambda seed: talk.session, 1)
+    slots.handle({"op": "open", "call": "a"})
     talk.hear(QUESTION)
     hear_until(talk, "reply.started")
-    talk.session.close()
+    assert slots.handle({"op": "close", "call": "a"}) == {"op": "closed"}
     assert server.gone.wait(WAIT_S)
+
+
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(
+    talk: Conversation, server: ChatServer
+) -> None:
+    def answer(exchange: Answering) -> None:
+        saying("Yes.")(exchange)
+        exchange.close_connection = True
+
+    server.answer = answer
+    for number in (1, 2):
+        ask(talk)
+        assert len(talk.of_type("reply.done")) == len(server.connections) == number
+    assert talk.of_type("error") == []
 
 
 def wait_for_requests(server: ChatServer, count: int) -> list[dict[str, object]]:
