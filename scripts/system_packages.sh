@@ -12,6 +12,8 @@ needs=(
   pocketsphinx-testdata:/usr/share/pocketsphinx/test/data/librivox
   asterisk-core-sounds-en-wav:/usr/share/asterisk/sounds/en_US_f_Allison/vm-no.wav
   asterisk-core-sounds-en:/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz
+  asterisk-core-sounds-es-wav:/usr/share/asterisk/sounds/es_MX_f_Allison/demo-congrats.wav
+  asterisk-moh-opsound-wav:/usr/share/asterisk/moh/manolo_camp-morning_coffee.wav
 )
 
 missing=()
