@@ -4,7 +4,6 @@ The same mind hears every question clean, in noise and over a telephone. "Bare w
 writing that a perfect ear would give: lower case, no marks.
 """
 
-import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,7 +17,7 @@ from duplex_evals.figures import Figure
 from duplex_evals.recogniser import word_errors
 from duplex_evals.robustness import CLEAN, CONDITIONS
 from duplex_evals.scenario import Conditions
-from duplex_evals.understanding.replies import spoken_reply, written_reply
+from duplex_evals.understanding.replies import bare_words, spoken_reply, written_reply
 from duplex_evals.understanding.report import Bar, PartReport, Table, bar, shown
 from duplex_evals.understanding.result_rows import ResultRows, Row
 from duplex_evals.understanding.subject import Subject
@@ -67,11 +66,6 @@ def gap(name: str, spoken: Sequence[float], written: Sequence[float]) -> Figure:
     """Spoken minus written over the same questions, with the interval of drawing them again."""
     differences = [s - w for s, w in zip(spoken, written, strict=True)]
     return mean(name, f"{NAMES[name]} minus written", differences, "share")
-
-
-def bare_words(text: str) -> str:
-    """``text`` as an ear would spell it: lower case, letters and apostrophes."""
-    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
 
 
 def _ask(subject: Subject, rows: ResultRows, number: int, question: Question, name: str) -> Row:

@@ -1,5 +1,7 @@
 """One row for each reply: to a written turn, or to the same turn in a held-out voice."""
 
+import re
+
 from duplex_evals.clips import load_clip
 from duplex_evals.scenario import Clip, Conditions
 from duplex_evals.understanding.listening import hear
@@ -31,3 +33,8 @@ def spoken_reply(
     name = conditions.model_dump_json(exclude_defaults=True)
     key = f"{subject.mind_mark}/{subject.ear_mark}/{name} {seed}/{voice}/{text}"
     return rows.made(key, listen)
+
+
+def bare_words(text: str) -> str:
+    """``text`` as an ear would spell it: lower case, letters and apostrophes."""
+    return " ".join(re.findall(r"[a-z0-9']+", text.lower()))
