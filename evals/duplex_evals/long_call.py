@@ -171,13 +171,13 @@ def report_table(report: dict[str, float]) -> Table:
         table.add_row(label, f"{first:.1f} {unit}", f"{last:.1f} {unit}", growth, target)
     table.add_section()
     for label, text in (
-        ("turns; times old ones were dropped", f"{report['turns']:g}; {report['slides']:g}"),
+        ("turns; slides", f"{report['turns']:g}; {report['slides']:g}"),
         ("ticks over 80 ms, CPU", f"{report['late_ticks_cpu']:g}"),
         ("ticks over 80 ms, wall", f"{report['late_ticks_wall']:g}"),
         ("distinct replies", f"{report['distinct_replies']:g} of {report['replies']:g}"),
         *(
             (
-                f"facts of {age} min ago: right / value understood / asked",
+                f"facts, {age} min: right/heard/asked",
                 " / ".join(
                     f"{report[f'facts_{age}min_{x}']:g}" for x in ("right", "heard", "asked")
                 ),
