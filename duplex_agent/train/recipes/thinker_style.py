@@ -134,7 +134,7 @@ class ThinkerStyleRecipe(Recipe):
         return ".lora_" in name
 
     def shards(self, model: nn.Module) -> list[nn.Module]:
-        return list(model.get_decoder().layers)  # type: ignore[operator, union-attr, arg-type]
+        return list(model.get_decoder().layers)  # type: ignore[operator]
 
     def batch(self, step: int, rng: np.random.Generator) -> list[list[StyleRow]]:
         return [
