@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_WIDTH_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled anew for each
+_SHAPE_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled anew for each
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Rows:
 
 def left_padded(rows: Sequence[Sequence[int]], device: torch.device, start: int = 0) -> Rows:
     """``rows`` of ids side by side; the first real id of each has position ``start``."""
-    width = -(-max(map(len, rows)) // _WIDTH_STEP) * _WIDTH_STEP
+    width = _stepped(max(map(len, rows)))
     ids = torch.zeros(len(rows), width, dtype=torch.long)
     mask = torch.zeros_like(ids)
     for row, tokens in enumerate(rows):
@@ -98,23 +98,33 @@ def continuations(
     read = _Prefixed(model, prefix, len(rows))
     step = left_padded(rows, read.device, len(prefix))
     written: list[list[int]] = [[] for _ in rows]
-    going = list(range(len(rows)))
+    places = list(range(len(rows)))  # which row stands in which place of the batch
+    open_rows = set(places)
     last = step.positions[:, -1:]
     for _ in range(writing.longest):
         logits = read.read(step, keep=1)[:, -1].cpu()
-        chosen = _choose(logits, [written[row] for row in going], writing, generator)
-        for row, token in zip(going, chosen, strict=True):
-            written[row].append(token)
-        stay = [place for place, token in enumerate(chosen) if token not in writing.stop_ids]
-        if not stay:
+        chosen = _choose(logits, [written[row] for row in places], writing, generator)
+        for row, token in zip(places, chosen, strict=True):
+            if row in open_rows:
+                written[row].append(token)
+                if token in writing.stop_ids:
+                    open_rows.remove(row)
+        if not open_rows:
             break
-        if len(stay) < len(going):
+        if _stepped(len(open_rows)) < len(places):
+            # Rows that are over go in groups: every size of a batch costs kernels of its own.
+            stay = sorted(range(len(places)), key=lambda place: places[place] not in open_rows)
+            stay = sorted(stay[: _stepped(len(open_rows))])
             read.keep(stay)
-            going, last = [going[place] for place in stay], last[stay]
+            places, last = [places[place] for place in stay], last[stay]
+            chosen = [chosen[place] for place in stay]
         last = last + 1
-        ids = torch.tensor([[chosen[place]] for place in stay], device=read.device)
-        step = Rows(ids, torch.ones_like(last), last)
+        step = Rows(torch.tensor(chosen, device=read.device)[:, None], torch.ones_like(last), last)
     return written
+
+
+def _stepped(count: int) -> int:
+    return -(-count // _SHAPE_STEP) * _SHAPE_STEP
 
 
 def _choose(
