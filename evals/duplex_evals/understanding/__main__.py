@@ -41,11 +41,13 @@ def main(
         raise EvalError(f"no part {', '.join(sorted(unknown))}; parts: {', '.join(PARTS)}")
     if look_ahead not in (0, *LOOK_AHEADS):
         raise EvalError(f"--look-ahead {look_ahead}: only 1, 2 or 4 ticks")
+    console = Console()
     subject = Subject(
         thinker, None if lora == NO_LORA else Path(lora), examples, ear_weights, look_ahead or None
     )
+    for mark in (subject.mind_mark, subject.ear_mark):  # reads the files that the command names
+        console.print(f"measuring {mark}", highlight=False)
     rows = ResultRows(out / "rows.jsonl")
-    console = Console()
     for name in chosen:
         report = _measure(name, subject, rows, limit or None)
         for table in (*report.tables, *report.details):

@@ -89,7 +89,10 @@ def _first_of_each(sounds: Sequence[QuietSound], limit: int | None) -> list[Quie
 
 
 def _quiet_row(subject: Subject, sound: QuietSound) -> Row:
-    return converse(subject, sound.make())
+    pcm = sound.make()
+    # Silence behind it, so that a turn it opened ends and is counted; it is no part of the minutes.
+    row = converse(subject, np.pad(pcm, (0, round(_TAIL_S * USER_RATE_HZ))))
+    return row | {"seconds": len(pcm) / USER_RATE_HZ}
 
 
 def _strained(subject: Subject, name: str, clip: Clip) -> Row:

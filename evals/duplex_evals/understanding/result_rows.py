@@ -26,7 +26,7 @@ class ResultRows:
             for line in whole.splitlines():
                 stored = json.loads(line)
                 self._rows[stored.pop("key")] = stored
-        except (OSError, ValueError, AttributeError, KeyError) as error:
+        except (OSError, ValueError, AttributeError, TypeError, KeyError) as error:
             raise ResultError(f"{path} cannot be gone on with ({error!r}); delete it") from error
 
     def made(self, key: str, make: Callable[[], Row]) -> Row:
