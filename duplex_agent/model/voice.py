@@ -40,7 +40,7 @@ class VoiceSettings:
     ``speed`` divides all durations, 0.8 to 1.25.
     """
 
-    flow_steps: int = 4
+    flow_steps: int = 2
     temperature: float = 0.5
     speed: float = 1.0
 

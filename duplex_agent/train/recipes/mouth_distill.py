@@ -96,7 +96,7 @@ class MouthDistillRecipe(ContinuedMouthRecipe):
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: about an hour of one core with AMX; smoke: seconds."""
-    loop = LoopConfig(steps=1000, lr=4e-4, warmup=100, ema=0.998, weight_decay=0.01)
+    loop = LoopConfig(steps=800, lr=4e-4, warmup=100, ema=0.998, weight_decay=0.01)
     if smoke:
         loop = replace(loop, steps=60, warmup=5, log_every=5, ema=0.9, precision="fp32", lr=2e-3)
         return MouthDistillRecipe(True, SMOKE_CONFIG, batch=8), loop
