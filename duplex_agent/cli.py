@@ -4,12 +4,14 @@ Every command imports what it needs when it runs, so ``--help`` is quick and the
 never sees torch. Errors the project raises on purpose end as one line on stderr, exit code 1.
 """
 
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from duplex_agent.clock import TICK_MS
 from duplex_agent.errors import DuplexError, TrainingError
 from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
 
@@ -59,6 +61,24 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+class LookAheadMs(StrEnum):
+    """How far the ear may hear ahead, ms."""
+
+    SHORT = "80"
+    MIDDLE = "160"
+    LONG = "320"
+
+    @property
+    def ticks(self) -> int:
+        return int(self.value) // TICK_MS
+
+
+LookAhead = Annotated[
+    LookAheadMs,
+    typer.Option(help="ms the ear waits before it judges a sound: less is quicker and less exact"),
+]
+
+
 @app.callback()
 def _options(
     version: Annotated[
@@ -76,6 +96,7 @@ def serve(
     llm: LlmUrl = None,
     llm_model: LlmModel = None,
     llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
+    look_ahead: LookAhead = LookAheadMs.LONG,
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk.
 
@@ -85,7 +106,8 @@ def serve(
     from duplex_agent.gateway.server import serve as serve_gateway
 
     endpoint = endpoint_of(llm, llm_model, llm_timeout)
-    serve_gateway(host, port, GatewayConfig(slots=slots, llm=endpoint))
+    config = GatewayConfig(slots=slots, llm=endpoint, look_ahead_ticks=look_ahead.ticks)
+    serve_gateway(host, port, config)
 
 
 @app.command()
@@ -98,6 +120,7 @@ def talk(
     llm: LlmUrl = None,
     llm_model: LlmModel = None,
     llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
+    look_ahead: LookAhead = LookAheadMs.LONG,
 ) -> None:
     """Play a recording into the agent and keep what it answers."""
     endpoint = endpoint_of(llm, llm_model, llm_timeout)
@@ -105,7 +128,7 @@ def talk(
     from duplex_agent.duplex.files import talk_file
     from duplex_agent.engine.sessions import load_parts
 
-    talk_file(source, out, json, partial(load_parts, endpoint))
+    talk_file(source, out, json, partial(load_parts, endpoint, look_ahead.ticks))
 
 
 @app.command()
@@ -121,11 +144,11 @@ def say(
 
 
 @app.command()
-def listen(source: InputFile) -> None:
+def listen(source: InputFile, look_ahead: LookAhead = LookAheadMs.LONG) -> None:
     """Print what the agent understands of a recording."""
     from duplex_agent.duplex.files import listen_file
 
-    listen_file(source)
+    listen_file(source, look_ahead.ticks)
 
 
 @app.command()

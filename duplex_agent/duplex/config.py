@@ -22,8 +22,7 @@ class SessionConfig:
 
     # hearing
     preroll_ticks: int = 2  # soft onsets: hear from this long before the detected start
-    settle_quiet_ticks: int = 3  # after speech, wait for this many tokens without a word
-    settle_max_ticks: int = 10  # but for no more tokens than this behind the end of speech
+    settle_max_ticks: int = 10  # the last words of a turn are waited for no longer than this
 
     # thinking
     first_tokens_per_tick: int = 3  # until the voice starts

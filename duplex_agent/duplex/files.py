@@ -19,6 +19,7 @@ from duplex_agent.duplex.session import DuplexSession, OpenMind
 from duplex_agent.duplex.turns import TurnLog
 from duplex_agent.errors import AudioError, TextError
 from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, HeardWord
 
 Parts = tuple[FlowOmni | EarAndVoice, OpenMind | None]
 
@@ -131,7 +132,7 @@ def say_text(text: str, out: Path, speed: float = 1.0) -> float:
     return seconds
 
 
-def listen_file(source: Path) -> list[Span]:
+def listen_file(source: Path, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> list[Span]:
     """Print what the ear understands of a recording, with times. Raises AudioError."""
     from duplex_agent.model.ear_stream import load_ear
 
@@ -139,15 +140,13 @@ def listen_file(source: Path) -> list[Span]:
     spans: list[Span] = []
     with AudioReader(source, USER_RATE_HZ) as reader:
         length_s = reader.scan()
-        ear = load_ear()
+        ear = load_ear(look_ahead_ticks=look_ahead_ticks)
         state = ear.new_state()
         with _progress(length_s) as advance:
             # A second of silence brings out what is still inside.
-            for number, pcm in enumerate(ticks_of(reader, length_s + 1)):
-                token = ear.step(state, pcm)
-                at_ms = (number - ear.look_ahead_ticks) * TICK_MS
-                if token.heard:
-                    _add_piece(spans, token.piece, at_ms)
+            for pcm in ticks_of(reader, length_s + 1):
+                for word in ear.step(state, pcm).words:
+                    _add_word(spans, word)
                 advance()
     for span in spans:
         console.print(
@@ -180,13 +179,13 @@ def _load_parts() -> Parts:
     return flow_omni.load(), None
 
 
-def _add_piece(spans: list[Span], piece: str, at_ms: int) -> None:
-    end_ms = at_ms + TICK_MS
-    if spans and at_ms - spans[-1].end_ms <= PHRASE_GAP_MS:
+def _add_word(spans: list[Span], word: HeardWord) -> None:
+    start_ms, end_ms = word.first_tick * TICK_MS, (word.last_tick + 1) * TICK_MS
+    if spans and start_ms - spans[-1].end_ms <= PHRASE_GAP_MS:
         last = spans.pop()
-        spans.append(Span(last.start_ms, end_ms, last.text + piece))
+        spans.append(Span(last.start_ms, end_ms, last.text + word.text))
     else:
-        spans.append(Span(at_ms, end_ms, piece))
+        spans.append(Span(start_ms, end_ms, word.text))
 
 
 def _open_text(path: Path | None, outputs: contextlib.ExitStack) -> Callable[[str], None] | None:

@@ -100,13 +100,13 @@ class Memory:
         """Positions of text that were added and not read yet."""
         return sum(len(reading.rows) for reading in self._waiting)
 
-    def hear(self, embedding: NDArray[np.float32], piece: str) -> None:
-        """Add one token [width] of the user; the first one opens the turn."""
-        self._user += piece
+    def hear(self, embeddings: NDArray[np.float32], text: str) -> None:
+        """Add tokens [n, width] of the user and what they say; the first ones open the turn."""
+        self._user += text
         if self.ready:
-            self._take(embedding[None])
+            self._take(embeddings)
         else:
-            self._held.append(embedding[None])
+            self._held += [row[None] for row in embeddings]
 
     def forget_user(self) -> None:
         """Drop the open user turn as if it had not been."""

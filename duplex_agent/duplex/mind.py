@@ -96,8 +96,8 @@ class ConversationMemory(Protocol):
         """Whether a reply may begin; until then ``tidy`` goes on with what comes before it."""
         ...
 
-    def hear(self, embedding: NDArray[np.float32], piece: str) -> None:
-        """Add one token [width] of the user and its text."""
+    def hear(self, embeddings: NDArray[np.float32], text: str) -> None:
+        """Add tokens [n, width] of the user and their text."""
         ...
 
     def forget_user(self) -> None:

@@ -9,7 +9,6 @@ what it decides and says begins there.
 """
 
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -27,9 +26,10 @@ from duplex_agent.duplex.reply import Reply
 from duplex_agent.duplex.thinker_mind import ThinkerMind
 from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad, load_silero
 from duplex_agent.errors import AudioError, TextError
-from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni, HeardToken
+from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
+from duplex_agent.model.hearing import HeardWord, Hearing
 
-RECENT_TICKS = 16  # tokens kept for a turn that is recognised late
+RECENT_TICKS = 20  # words are kept so long for a turn that is recognised late
 NOTHING_UNDERSTOOD = "nothing understood"
 NOTHING_TO_SAY = "nothing to say"
 SAID_EVERYTHING = "said everything"
@@ -45,7 +45,6 @@ class _UserTurn:
     first: int
     last: int | None = None
     reason: str = ""
-    quiet: int = 0  # tokens without a word since the last one with
 
 
 class DuplexSession:
@@ -87,7 +86,8 @@ class DuplexSession:
         self._memory = self._mind.memory
         self._floor = FloorState()
         self._turn: _UserTurn | None = None
-        self._recent: deque[tuple[int, HeardToken]] = deque(maxlen=RECENT_TICKS)
+        self._recent: list[HeardWord] = []
+        self._all_heard = True
         self._reply = None
         self._reply_id = 0
         self._unsent = ""  # reply text from before its voice began
@@ -222,31 +222,38 @@ class DuplexSession:
 
     # hearing
 
-    def _hear(self, token: HeardToken) -> None:
-        """Give the thinker the tokens of the open turn.
+    def _hear(self, hearing: Hearing) -> None:
+        """Give the mind the words of the open turn.
 
-        Tokens wait in ``_recent`` while nobody wants them: a turn that is recognised late, over a
+        Words wait in ``_recent`` while nobody wants them: a turn that is recognised late, over a
         reply say, still gets its first words.
         """
-        self._recent.append((self._floor.tick - 1 - self._model.ear.look_ahead_ticks, token))
-        if self._turn is None or self._reply is not None:
-            return
-        while self._recent:
-            tick, token = self._recent.popleft()
-            if tick >= self._turn.first:
-                self._take(self._turn, tick, token)
+        self._all_heard = hearing.settled
+        self._recent += hearing.words
+        if self._turn is not None and self._reply is None:
+            first, words = self._turn.first, self._recent
+            self._recent = []
+            self._take([word for word in words if word.last_tick >= first])
+        else:
+            oldest = self._floor.tick - RECENT_TICKS
+            self._recent = [word for word in self._recent if word.last_tick >= oldest]
 
-    def _take(self, turn: _UserTurn, tick: int, token: HeardToken) -> None:
-        turn.quiet = 0 if token.heard else turn.quiet + 1
-        if not token.heard or self._memory.room < self._config.reply_positions:
+    def _take(self, words: list[HeardWord]) -> None:
+        room = self._memory.room - self._config.reply_positions
+        ends = np.cumsum([len(word.embeddings) for word in words])
+        words = words[: int(np.searchsorted(ends, room, "right"))]
+        if not words:
             return
-        self._memory.hear(token.embedding, token.piece)
-        self._emit(
-            "user.transcript.delta",
-            text=token.piece,
-            start_ms=tick * TICK_MS,
-            end_ms=(tick + 1) * TICK_MS,
-        )
+        # At once: a few positions cost the thinker hardly more than one.
+        embeddings = np.concatenate([word.embeddings for word in words])
+        self._memory.hear(embeddings, "".join(word.text for word in words))
+        for word in words:
+            self._emit(
+                "user.transcript.delta",
+                text=word.text,
+                start_ms=word.first_tick * TICK_MS,
+                end_ms=(word.last_tick + 1) * TICK_MS,
+            )
 
     def _settled(self) -> bool:
         """Whether the ear has given the last words of the turn that ended."""
@@ -254,9 +261,7 @@ class DuplexSession:
         assert turn is not None
         assert turn.last is not None
         behind = self._floor.tick - 1 - self._model.ear.look_ahead_ticks - turn.last
-        return behind >= config.settle_max_ticks or (
-            behind >= 0 and turn.quiet >= config.settle_quiet_ticks
-        )
+        return behind >= config.settle_max_ticks or (behind >= 0 and self._all_heard)
 
     # replying
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
 from duplex_agent.llm.endpoint import Endpoint, api_key
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD
 
 if TYPE_CHECKING:
     from duplex_agent.duplex.session import OpenMind
@@ -34,16 +35,17 @@ SessionFactory = Callable[[int], Session]
 DEFAULT_FACTORY = "duplex_agent.engine.sessions:load"
 
 
-def load(llm: Endpoint | None = None) -> SessionFactory:
+def load(llm: Endpoint | None = None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> SessionFactory:
     """Load the network once; every call of the result opens a conversation on it.
 
     ``llm``: the chat endpoint that writes the replies, in place of the thinker.
+    ``look_ahead_ticks``: how far the ear hears ahead.
     Raises AssetError or CheckpointError when a part of the network is missing.
     """
     from duplex_agent.duplex.config import SessionConfig
     from duplex_agent.duplex.session import DuplexSession
 
-    model, open_mind = load_parts(llm)
+    model, open_mind = load_parts(llm, look_ahead_ticks)
 
     def open_session(seed: int) -> Session:
         return DuplexSession(model, SessionConfig(), seed=seed, open_mind=open_mind)
@@ -55,7 +57,9 @@ def load(llm: Endpoint | None = None) -> SessionFactory:
     return open_session
 
 
-def load_parts(llm: Endpoint | None) -> "tuple[FlowOmni | EarAndVoice, OpenMind | None]":
+def load_parts(
+    llm: Endpoint | None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD
+) -> "tuple[FlowOmni | EarAndVoice, OpenMind | None]":
     """What a session is made of: the network, and the mind where that is not the thinker.
 
     The key of the endpoint is read from the environment. Raises MindError for a key that cannot
@@ -67,9 +71,9 @@ def load_parts(llm: Endpoint | None) -> "tuple[FlowOmni | EarAndVoice, OpenMind 
 
     torch.set_num_threads(1)
     if llm is None:
-        return flow_omni.load(), None
+        return flow_omni.load(look_ahead_ticks=look_ahead_ticks), None
     from duplex_agent.llm.client import ChatClient
     from duplex_agent.llm.remote_mind import RemoteMind
 
     open_mind = partial(RemoteMind, ChatClient(llm, api_key()))
-    return flow_omni.load_ear_and_voice(), open_mind
+    return flow_omni.load_ear_and_voice(look_ahead_ticks), open_mind

@@ -37,15 +37,21 @@ class Supervisor:
     """One worker process, kept alive until ``stop``.
 
     ``factory`` names the callable (``module:attribute``) that loads the model in the worker;
-    it is given ``llm``, the chat endpoint that writes the replies, if there is one.
+    it is given ``llm``, the chat endpoint that writes the replies, and ``look_ahead_ticks`` of the
+    ear, where they are not None.
     """
 
     def __init__(
-        self, factory: str = DEFAULT_FACTORY, slots: int = 1, llm: Endpoint | None = None
+        self,
+        factory: str = DEFAULT_FACTORY,
+        slots: int = 1,
+        llm: Endpoint | None = None,
+        look_ahead_ticks: int | None = None,
     ) -> None:
         self._factory = factory
         self._slots = slots
         self._llm = llm
+        self._look_ahead_ticks = look_ahead_ticks
         self._process: asyncio.subprocess.Process | None = None
         self._link: WorkerLink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -119,6 +125,8 @@ class Supervisor:
                 # With "=", a name that begins with a dash is still a name.
                 arguments += [f"--llm={self._llm.url}", f"--llm-model={self._llm.model}"]
                 arguments += [f"--llm-timeout={self._llm.timeout_s}"]
+            if self._look_ahead_ticks is not None:
+                arguments += ["--look-ahead-ticks", str(self._look_ahead_ticks)]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "duplex_agent.engine.worker", "--slots", str(self._slots)),

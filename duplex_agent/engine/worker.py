@@ -19,7 +19,7 @@ from typing import Any
 from duplex_agent.engine import wire
 from duplex_agent.engine.sessions import DEFAULT_FACTORY, Session, SessionFactory
 from duplex_agent.errors import AudioError, DuplexError
-from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, Endpoint, endpoint_of
+from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
 
 
 class Slots:
@@ -79,12 +79,16 @@ def resolve(dotted: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def serve(connection: socket.socket, factory: str, slots: int, llm: Endpoint | None = None) -> int:
-    """Load, say ``ready``, answer until the gateway hangs up. Returns the exit code."""
+def serve(
+    connection: socket.socket, factory: str, slots: int, options: dict[str, Any] | None = None
+) -> int:
+    """Load, say ``ready``, answer until the gateway hangs up. Returns the exit code.
+
+    ``options`` are arguments for what ``factory`` names; none are given for what was not asked for.
+    """
     connection.sendall(wire.pack({"op": "loading"}))
     try:
-        load = resolve(factory)
-        room = Slots(load() if llm is None else load(llm), slots)
+        room = Slots(resolve(factory)(**(options or {})), slots)
     except Exception as error:
         if not isinstance(error, DuplexError):
             traceback.print_exc()
@@ -111,13 +115,16 @@ def main() -> None:
     parser.add_argument("--slots", type=int, default=1)
     parser.add_argument("--llm", help="URL of the chat endpoint that writes the replies")
     parser.add_argument("--llm-model")
+    parser.add_argument("--look-ahead-ticks", type=int, help="how far the ear hears ahead")
     parser.add_argument("--llm-timeout", type=float, default=DEFAULT_TIMEOUT_S)
     arguments = parser.parse_args()
     llm = endpoint_of(arguments.llm, arguments.llm_model, arguments.llm_timeout)
+    asked = {"llm": llm, "look_ahead_ticks": arguments.look_ahead_ticks}
+    options = {name: value for name, value in asked.items() if value is not None}
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     with socket.socket(fileno=arguments.socket) as connection:
         try:
-            code = serve(connection, arguments.factory, arguments.slots, llm)
+            code = serve(connection, arguments.factory, arguments.slots, options)
         except ConnectionError:
             code = 0
     sys.exit(code)

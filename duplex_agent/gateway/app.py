@@ -40,17 +40,19 @@ class GatewayConfig:
     """What a gateway serves. ``factory`` names what the worker loads (``module:callable``).
 
     ``llm``: the chat endpoint that writes the replies, in place of the worker's own thinker.
+    ``look_ahead_ticks``: how far the ear hears ahead, None for its default.
     """
 
     factory: str = DEFAULT_FACTORY
     slots: int = 1
     timeouts: CallTimeouts = field(default_factory=CallTimeouts)
     llm: Endpoint | None = None
+    look_ahead_ticks: int | None = None
 
 
 def create_app(config: GatewayConfig) -> FastAPI:
     """The application; its life span is the life span of the worker."""
-    supervisor = Supervisor(config.factory, config.slots, config.llm)
+    supervisor = Supervisor(config.factory, config.slots, config.llm, config.look_ahead_ticks)
     calls = Calls(supervisor, config.timeouts)
 
     @asynccontextmanager

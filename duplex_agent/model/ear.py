@@ -1,9 +1,10 @@
 """The ear's encoder: Whisper tiny.en's layers, run tick by tick with a fixed look-ahead.
 
-Each layer sees four seconds back and one tick (80 ms) ahead of the tick it works on, so with four
-layers the features of tick t are ready when the sound of tick t + 4 has arrived. The streaming pass
+Each layer sees four seconds back, and the first ``look_ahead_ticks`` layers also see one tick
+(80 ms) ahead of the tick they work on: with four of them the features of tick t are ready when the
+sound of tick t + 4 has arrived. One set of weights serves every look-ahead. The streaming pass
 keeps keys, values and the inputs that wait for their look-ahead; the offline pass does the same
-work with one mask and gives the same numbers.
+work with two masks and gives the same numbers.
 """
 
 import math
@@ -99,21 +100,24 @@ class EarEncoder(nn.Module):
 
     positions: Tensor
 
-    def __init__(self, config: EarConfig | None = None) -> None:
+    def __init__(
+        self, config: EarConfig | None = None, look_ahead_ticks: int | None = None
+    ) -> None:
+        """``look_ahead_ticks``: 0 to depth, the depth by default; ValueError otherwise."""
         super().__init__()
         self.config = config or EarConfig()
+        self.look_ahead_ticks = self.config.depth if look_ahead_ticks is None else look_ahead_ticks
+        if not 0 <= self.look_ahead_ticks <= self.config.depth:
+            raise ValueError(f"a look-ahead of {look_ahead_ticks} ticks: 0 to {self.config.depth}")
         width = self.config.width
         self.conv1 = nn.Conv1d(MELS, width, 3)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2)
         self.register_buffer("positions", sinusoids(self.config.positions, width), persistent=False)
         self.layers = nn.ModuleList(EarLayer(self.config) for _ in range(self.config.depth))
         self.norm = nn.LayerNorm(width)
-        self.characters = nn.Linear(width, len(CHARACTERS))
-
-    @property
-    def look_ahead_ticks(self) -> int:
-        """Ticks of sound after tick t that its features wait for."""
-        return self.config.depth
+        self.characters = nn.Sequential(
+            nn.Linear(width, width), nn.GELU(), nn.Linear(width, len(CHARACTERS))
+        )
 
     def _stack(self) -> list[EarLayer]:
         return cast(list[EarLayer], list(self.layers))
@@ -134,11 +138,14 @@ class EarEncoder(nn.Module):
         logits: Tensor = self.characters(features)
         return logits.float().log_softmax(-1)
 
-    def forward(self, pcm: Tensor, offset: Tensor | None = None) -> Tensor:
+    def forward(
+        self, pcm: Tensor, offset: Tensor | None = None, everything: bool = False
+    ) -> Tensor:
         """Features of whole recordings: ``pcm`` [B, n * 1280] -> [B, 4 n, width].
 
         Silence is taken to follow, as ``flush`` does when streaming. ``offset`` int64 [B] is the
-        position of the first feature, 0 by default.
+        position of the first feature, 0 by default. With ``everything`` all of the recording is
+        visible from everywhere in it, as in Whisper itself.
         """
         batch, samples = pcm.shape
         ahead = self.look_ahead_ticks
@@ -148,10 +155,11 @@ class EarEncoder(nn.Module):
         x = self._place(x, offset if offset is not None else x.new_zeros(batch, dtype=torch.long))
         ticks = torch.arange(x.shape[1], device=x.device) // FEATURES_PER_TICK
         distance = ticks[None, :] - ticks[:, None]
-        mask = (distance <= 1) & (distance >= -self.config.context_ticks)
-        for layer in self._stack():
+        near = distance >= -self.config.context_ticks
+        masks = [everything | (near & (distance <= ahead)) for ahead in (0, 1)]
+        for depth, layer in enumerate(self._stack()):
             q, k, v = layer.project(x)
-            x = layer.mix(x, q, k, v, mask)
+            x = layer.mix(x, q, k, v, masks[depth < self.look_ahead_ticks])
         return self.norm(x[:, : samples // USER_TICK_SAMPLES * FEATURES_PER_TICK])
 
     def new_state(self, batch: int = 1) -> EncoderState:
@@ -171,10 +179,18 @@ class EarEncoder(nn.Module):
             values=[zeros(heads) for _ in self.layers],
         )
 
-    def step(self, state: EncoderState, pcm: Tensor) -> Tensor:
-        """Hear one more tick ``pcm`` [B, 1280]; features [B, 4, width] of four ticks ago.
+    def _seen(self, slot_tick: Tensor, tick: Tensor, ahead: bool) -> Tensor:
+        """Which slots of the ring [B, slots] a layer may use when ``tick`` [B] was written last."""
+        ring, newest = self.config.ring_ticks, tick.clamp_min(0)[:, None]
+        age = (newest - slot_tick) % ring
+        # Without look-ahead the ring's last slot is one tick older than the context.
+        return (age <= newest) & (age <= self.config.context_ticks + ahead)
 
-        Changes ``state`` in place. What comes out before the fifth tick has no meaning.
+    def step(self, state: EncoderState, pcm: Tensor) -> Tensor:
+        """Hear one more tick ``pcm`` [B, 1280]; features [B, 4, width] of the tick
+        ``look_ahead_ticks`` ago.
+
+        Changes ``state`` in place. What comes out earlier than that has no meaning.
         """
         sound = torch.cat([state.pcm_tail, pcm], dim=1)
         state.pcm_tail = sound[:, -TAIL_SAMPLES:]
@@ -187,16 +203,20 @@ class EarEncoder(nn.Module):
         inside = torch.arange(FEATURES_PER_TICK, device=pcm.device)
         slot_tick = torch.arange(ring, device=pcm.device).repeat_interleave(FEATURES_PER_TICK)
         for depth, layer in enumerate(self._stack()):
-            q, k, v = layer.project(torch.cat([state.waiting[depth], x], dim=1))
-            # The newest keys belong to tick - depth; before tick 0 there is nothing to write.
-            tick = state.tick - depth
+            ahead = depth < self.look_ahead_ticks
+            sources = torch.cat([state.waiting[depth], x], dim=1) if ahead else x
+            q, k, v = layer.project(sources)
+            # The newest keys are as old as the look-ahead of the layers before makes them; before
+            # tick 0 there is nothing to write.
+            tick = state.tick - min(depth, self.look_ahead_ticks)
             slots = (tick % ring * FEATURES_PER_TICK)[:, None] + inside
-            state.keys[depth][rows, slots] = k[:, FEATURES_PER_TICK:]
-            state.values[depth][rows, slots] = v[:, FEATURES_PER_TICK:]
-            seen = slot_tick[None, :] <= tick.clamp_min(0)[:, None]
-            waiting, state.waiting[depth] = state.waiting[depth], x
+            state.keys[depth][rows, slots] = k[:, -FEATURES_PER_TICK:]
+            state.values[depth][rows, slots] = v[:, -FEATURES_PER_TICK:]
+            seen = self._seen(slot_tick, tick, ahead)
+            if ahead:
+                x, state.waiting[depth] = state.waiting[depth], x
             x = layer.mix(
-                waiting, q[:, :FEATURES_PER_TICK], state.keys[depth], state.values[depth],
+                x, q[:, :FEATURES_PER_TICK], state.keys[depth], state.values[depth],
                 seen[:, None, None, :],
             )  # fmt: skip
         state.tick = state.tick + 1

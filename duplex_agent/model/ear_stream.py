@@ -1,12 +1,12 @@
-"""The streaming ear: 80 ms of sound in, one continuous token for the thinker out.
+"""The streaming ear: 80 ms of sound in, the continuous tokens that became certain with it out.
 
-Encoder and character head give letters 320 ms late; the search turns them into words as soon as
-they stand firm; the pieces of a word leave one a tick.
+Encoder and character head give features and letters a few ticks late; the transcriber turns them
+into words; a word is a few tokens in the thinker's embedding space.
 """
 
 import copy
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -16,55 +16,40 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.errors import AudioError
+from duplex_agent.errors import AudioError, CheckpointError
 from duplex_agent.model import checkpoint
-from duplex_agent.model.ear import BLANK, CHARACTERS, EarEncoder, EncoderState
+from duplex_agent.model.ear import BLANK, CHARACTERS, FEATURES_PER_TICK, EarEncoder, EncoderState
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS, HeardWord, Hearing
 from duplex_agent.model.language_model import find_language_model
-from duplex_agent.model.lexicon import Lexicon
 from duplex_agent.model.prepared import prepared_text
+from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import DEFAULT_MODEL
-from duplex_agent.model.word_pieces import WordPieces
-from duplex_agent.model.word_search import FoundWord, SearchState, WordSearch
+from duplex_agent.model.transcriber import Transcriber, TranscriberState, Word
+from duplex_agent.model.whisper_decoder import WhisperDecoder
 
 WEIGHTS: Final = checkpoint.WEIGHTS_DIR / "ear.safetensors"
-_FLUSH_TICKS: Final = 24
-
-
-@dataclass(frozen=True)
-class EarToken:
-    """What one tick of the user carries for the mind.
-
-    ``embedding`` float32 [width] is a mixture of the thinker's input embeddings, zero when nothing
-    was ``heard``; ``piece`` is the text of the likeliest vocabulary piece ('' if nothing).
-    """
-
-    embedding: NDArray[np.float32]
-    heard: bool
-    piece: str
+_FLUSH_TICKS: Final = 12
+_SILENCE_TICKS: Final = 50
+# Whisper counts places from the beginning of a recording, and knows 1,500 of them.
+_PLACES_IN_SILENCE: Final = 400
 
 
 @dataclass
 class EarState:
     """Everything the ear remembers of one conversation.
 
-    ``waiting`` are tokens that have not had their tick yet; ``spelled`` is what the character head
-    alone would say.
+    ``spelled`` is what the character head alone would say.
     """
 
     encoder: EncoderState
-    search: SearchState
-    waiting: deque[EarToken] = field(default_factory=deque)
+    transcriber: TranscriberState
     spelled: str = ""
     last_character: int = BLANK
 
     def clone(self) -> "EarState":
         """An independent copy, for trying out what comes next."""
         return EarState(
-            copy.deepcopy(self.encoder),
-            self.search.clone(),
-            self.waiting.copy(),
-            self.spelled,
-            self.last_character,
+            copy.deepcopy(self.encoder), self.transcriber, self.spelled, self.last_character
         )
 
 
@@ -79,23 +64,20 @@ def decode_characters(spelled: Tensor, last: int = BLANK) -> tuple[str, int]:
 
 
 class StreamingEar:
-    """Encoder, character head and word search in step with the clock."""
+    """Encoder, character head and transcriber in step with the clock."""
 
     def __init__(
         self,
         encoder: EarEncoder,
-        search: WordSearch,
-        spell: WordPieces,
+        transcriber: Transcriber,
+        tokenizer: TextTokenizer,
         embedding_table: NDArray[np.float32],
-        pieces: list[str],
     ) -> None:
-        """``embedding_table`` [vocabulary, width] is the thinker's; ``pieces`` its texts."""
+        """``embedding_table`` [vocabulary, width] is the thinker's, ``tokenizer`` as well."""
         self.encoder = encoder.eval()
-        self.search = search
-        self._spell = spell
+        self._transcriber = transcriber
+        self._tokenizer = tokenizer
         self._table = embedding_table
-        self._pieces = pieces
-        self._silent = EarToken(np.zeros(embedding_table.shape[1], np.float32), False, "")
 
     @property
     def look_ahead_ticks(self) -> int:
@@ -104,71 +86,85 @@ class StreamingEar:
 
     def new_state(self) -> EarState:
         """A state that has heard nothing."""
-        return EarState(self.encoder.new_state(), self.search.new_state())
+        return EarState(self.encoder.new_state(), TranscriberState())
 
-    def tokens_of(self, word: FoundWord) -> list[EarToken]:
-        """One token per piece of the likeliest spelling, rivals of as many pieces mixed in."""
-        spellings = [
-            (self._spell.of(self.search.lexicon.words[index]), share)
-            for index, share in word.guesses
-        ]
+    def embed(self, word: Word) -> NDArray[np.float32]:
+        """A row per piece of the likeliest spelling, rivals of as many pieces mixed in."""
+        spellings = [(self._tokenizer.encode(text), share) for text, share in word.guesses]
         best = spellings[0][0]
         alike = [(ids, share) for ids, share in spellings if len(ids) == len(best)]
         shares = np.array([share for _, share in alike], np.float32)
-        shares /= shares.sum()
-        return [
-            EarToken(shares @ self._table[[ids[place] for ids, _ in alike]], True, self._pieces[i])
-            for place, i in enumerate(best)
-        ]
+        rows = self._table[np.array([ids for ids, _ in alike])]
+        return np.einsum("r,rnw->nw", shares / shares.sum(), rows)
 
     @torch.inference_mode()
-    def step(self, state: EarState, pcm: NDArray[np.float32]) -> EarToken:
-        """Hear one tick ``pcm`` float32 [1280] and give one token.
+    def step(self, state: EarState, pcm: NDArray[np.float32]) -> Hearing:
+        """Hear one tick ``pcm`` float32 [1280] and give the words that now stand.
 
-        A word's first token comes ``look_ahead_ticks`` and a few more after its end. Raises
-        AudioError when the sound has another shape or holds NaN; the state then stays as it was.
+        Changes ``state`` in place. Raises AudioError when the sound has another shape or holds NaN;
+        the state then stays as it was.
         """
         pcm = np.ascontiguousarray(pcm, np.float32)
         if pcm.shape != (USER_TICK_SAMPLES,) or not np.isfinite(pcm).all():
             raise AudioError(f"a tick is {USER_TICK_SAMPLES} finite samples, not {pcm.shape}")
         features = self.encoder.step(state.encoder, torch.from_numpy(pcm)[None])
         if int(state.encoder.tick[0]) <= self.look_ahead_ticks:
-            return self._silent
-        spelled = self.encoder.logits(features)[0]
-        text, state.last_character = decode_characters(spelled, state.last_character)
-        state.spelled += text
-        for word in self.search.step(state.search, spelled.numpy()):
-            state.waiting.extend(self.tokens_of(word))
-        return state.waiting.popleft() if state.waiting else self._silent
+            return Hearing()
+        letters, state.last_character = decode_characters(
+            self.encoder.logits(features)[0], state.last_character
+        )
+        state.spelled += letters
+        state.transcriber, words = self._transcriber.step(
+            state.transcriber, features[0].numpy(), letters
+        )
+        if not state.transcriber.speaking:
+            self._begin_again(state.encoder)
+        heard = (HeardWord(self.embed(w), w.text, w.first_tick, w.last_tick) for w in words)
+        return Hearing(tuple(heard), state.transcriber.settled(self._transcriber.config))
 
-    def flush(self, state: EarState) -> list[EarToken]:
-        """The tokens still inside, as if two seconds of silence followed."""
+    def flush(self, state: EarState) -> list[Hearing]:
+        """What is still inside, as if a second of silence followed."""
         silence = np.zeros(USER_TICK_SAMPLES, np.float32)
         return [self.step(state, silence) for _ in range(_FLUSH_TICKS)]
 
+    def _begin_again(self, state: EncoderState) -> None:
+        """In silence, count places from 0 again: no sentence may run into the last one."""
+        places = self.encoder.config.positions
+        at = state.tick * FEATURES_PER_TICK
+        if int((state.offset + at)[0]) % places > _PLACES_IN_SILENCE:
+            state.offset = -at % places
 
-def save_ear(path: Path, encoder: EarEncoder, lexicon: Lexicon, names: frozenset[str]) -> None:
-    """Write the encoder with int8 matrices, the words, and which of them are names.
 
-    Raises CheckpointError.
-    """
+@torch.inference_mode()
+def silence_features(encoder: EarEncoder) -> NDArray[np.float32]:
+    """What the encoder makes of four seconds of silence, [200, width]."""
+    features: Tensor = encoder(torch.zeros(1, _SILENCE_TICKS * USER_TICK_SAMPLES))
+    return features[0].numpy()
+
+
+def save_ear(path: Path, encoder: EarEncoder) -> None:
+    """Write the encoder with int8 matrices. Raises CheckpointError."""
     tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
-    tensors |= {f"lexicon.{k}": v for k, v in lexicon.tensors().items()}
-    listed = "\n".join(sorted(names)).encode()
-    tensors["names"] = torch.frombuffer(bytearray(listed), dtype=torch.uint8)
-    metadata = {"recipe": "ear", "characters": CHARACTERS, "thinker": DEFAULT_MODEL}
-    checkpoint.save(path, tensors, metadata, int8=True)
+    checkpoint.save(path, tensors, {"recipe": "ear", "characters": CHARACTERS}, int8=True)
 
 
-def load_ear(path: Path = WEIGHTS) -> StreamingEar:
-    """The shipped ear; raises CheckpointError or AssetError."""
+def load_ear(path: Path = WEIGHTS, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> StreamingEar:
+    """The shipped ear, hearing 1, 2 or 4 ticks of 80 ms ahead.
+
+    Raises CheckpointError for another look-ahead or damaged weights, and AssetError.
+    """
+    if look_ahead_ticks not in LOOK_AHEADS:
+        raise CheckpointError(
+            f"the ear was not trained for a look-ahead of {look_ahead_ticks} ticks: {LOOK_AHEADS}"
+        )
     tensors, _ = checkpoint.load(path)
-    encoder = EarEncoder()
+    encoder = EarEncoder(look_ahead_ticks=look_ahead_ticks)
     checkpoint.load_module(encoder, tensors, "encoder.")
-    prefix = "lexicon."
-    known = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    names = bytes(tensors["names"].tolist()).decode().split("\n")
     text = prepared_text(find_language_model(DEFAULT_MODEL))
-    search = WordSearch(Lexicon.from_tensors(known))
-    spell = WordPieces(text.tokenizer, names)
-    return StreamingEar(encoder, search, spell, text.embedding, text.tokenizer.pieces)
+    transcriber = Transcriber(_decoder(), silence_features(encoder.eval()))
+    return StreamingEar(encoder, transcriber, text.tokenizer, text.embedding)
+
+
+@lru_cache(maxsize=1)
+def _decoder() -> WhisperDecoder:
+    return WhisperDecoder()

@@ -10,40 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_TICK_SAMPLES
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, Hearing
 from duplex_agent.model.thinker import Thinker
 
 WARM_UP_TICKS = 6
 
 
-class HeardToken(Protocol):
-    """One tick of the user as the ear understood it."""
-
-    @property
-    def embedding(self) -> NDArray[np.float32]:
-        """[width] in the thinker's embedding space."""
-        ...
-
-    @property
-    def heard(self) -> bool:
-        """Whether the tick carries something for the mind."""
-        ...
-
-    @property
-    def piece(self) -> str:
-        """The best text piece, empty when nothing was heard."""
-        ...
-
-
 class Ear(Protocol):
-    """Sound to continuous tokens, one a tick, ``look_ahead_ticks`` later."""
+    """Sound to words in continuous tokens, ``look_ahead_ticks`` and more after they were said."""
 
     @property
     def look_ahead_ticks(self) -> int: ...
 
     def new_state(self) -> Any: ...
 
-    def step(self, state: Any, pcm: NDArray[np.float32]) -> HeardToken:
-        """Take a tick [1280], give the token of the tick ``look_ahead_ticks`` ago."""
+    def step(self, state: Any, pcm: NDArray[np.float32]) -> Hearing:
+        """Take a tick [1280], give the words that are certain now and were not before."""
         ...
 
 
@@ -106,22 +88,24 @@ class FlowOmni:
     voice: Voice
 
 
-def load(thinker: str | None = None) -> FlowOmni:
+def load(thinker: str | None = None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> FlowOmni:
     """The trained parts, from the package and the asset cache.
 
     ``thinker``: another language model by pretrained part, path or hub name.
+    ``look_ahead_ticks``: how far the ear hears ahead, 1, 2 or 4.
     Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
     """
     from duplex_agent.model.ear_stream import load_ear
     from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
     from duplex_agent.model.voice import load_voice
 
-    model = FlowOmni(load_ear(), load_thinker(thinker or DEFAULT_MODEL), load_voice())
+    ear = load_ear(look_ahead_ticks=look_ahead_ticks)
+    model = FlowOmni(ear, load_thinker(thinker or DEFAULT_MODEL), load_voice())
     warm_up(model)
     return model
 
 
-def load_ear_and_voice() -> EarAndVoice:
+def load_ear_and_voice(look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> EarAndVoice:
     """The trained parts without the language model, of which the ear needs the vocabulary.
 
     Raises AssetError or CheckpointError when a part cannot be had.
@@ -129,7 +113,7 @@ def load_ear_and_voice() -> EarAndVoice:
     from duplex_agent.model.ear_stream import load_ear
     from duplex_agent.model.voice import load_voice
 
-    model = EarAndVoice(load_ear(), load_voice())
+    model = EarAndVoice(load_ear(look_ahead_ticks=look_ahead_ticks), load_voice())
     warm_up(model)
     return model
 

@@ -28,6 +28,17 @@ class Said:
     pcm: NDArray[np.int16]
 
 
+@dataclass(frozen=True)
+class Row:
+    """``heard`` float32 [samples] as recorded somewhere, the same speech ``clean``, and its words,
+    one string per utterance.
+    """
+
+    heard: NDArray[np.float32]
+    clean: NDArray[np.float32]
+    said: list[str]
+
+
 def make_corpus(folder: Path, counts: dict[Engine, int], seed: int) -> None:
     """Speak ``counts`` sentences per engine into shards under ``folder``; what exists is kept."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -82,8 +93,8 @@ class RowMaker:
             mixed += np.roll(pcm, int(rng.integers(self.samples)))
         return mixed
 
-    def row(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], list[str]]:
-        """Sound float32 [samples] as recorded somewhere, and the utterances in it in order."""
+    def row(self, rng: np.random.Generator) -> Row:
+        """A stretch of time with several utterances in it, or in one case in twenty with none."""
         sound = np.zeros(self.samples, np.float32)
         said: list[str] = []
         at = int(rng.uniform(0.05, 0.8) * USER_RATE_HZ)
@@ -95,4 +106,4 @@ class RowMaker:
                 sound[at : at + len(pcm)] += pcm
                 said.append(words)
                 at += len(pcm) + int(rng.exponential(0.5) * USER_RATE_HZ)
-        return record(sound, self._babble(rng), rng), said
+        return Row(record(sound, self._babble(rng), rng), sound, said)

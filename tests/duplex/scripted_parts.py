@@ -18,6 +18,7 @@ from duplex_agent.duplex.events import Event
 from duplex_agent.duplex.session import DuplexSession, OpenMind
 from duplex_agent.errors import ContextFull
 from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
+from duplex_agent.model.hearing import HeardWord, Hearing
 from duplex_agent.model.text_tokenizer import TextSettings
 from duplex_agent.model.thinker import ThinkerState, ThinkerStep
 
@@ -139,13 +140,6 @@ class EchoThinker:
         return rest[0] if rest else 1
 
 
-@dataclass(frozen=True)
-class Token:
-    embedding: Sound
-    heard: bool
-    piece: str
-
-
 class NumberEar:
     """Reads the word's number in a tick's first sample, four ticks later (or ``late`` more)."""
 
@@ -155,15 +149,18 @@ class NumberEar:
         self._late = late
 
     def new_state(self) -> list[int]:
-        return [0] * (self.look_ahead_ticks + self._late)
+        """Numbers of the ticks so far."""
+        return []
 
-    def step(self, state: list[int], pcm: Sound) -> Token:
+    def step(self, state: list[int], pcm: Sound) -> Hearing:
         state.append(round(float(pcm[0]) / STEP))
-        piece = WORDS[state.pop(0)]
-        if not piece:
-            return Token(np.zeros(16, dtype=np.float32), False, "")
-        ids = self._thinker.tokenizer.encode(piece)
-        return Token(self._thinker.embed(ids)[0], True, piece)
+        tick = len(state) - 1 - self.look_ahead_ticks - self._late
+        settled = not any(state[max(tick + 1, 0) :])
+        word = WORDS[state[tick]] if tick >= 0 else ""
+        if not word:
+            return Hearing((), settled)
+        rows = self._thinker.embed(self._thinker.tokenizer.encode(word))
+        return Hearing((HeardWord(rows, word, tick, tick),), settled)
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Call:
         if self.reply is None:
             for i in ids:
                 if self.memory.room > 12:
-                    self.memory.hear(self.thinker.embed([i])[0], letters([i]))
+                    self.memory.hear(self.thinker.embed([i]), letters([i]))
 
     def forget(self, ids: list[int]) -> None:
         if self.reply is None:

@@ -32,7 +32,7 @@ def test_a_fact_is_answered_although_older_turns_have_been_dropped() -> None:
     assert FACT[0] in remembered
     for token in thinker.tokenizer.encode(" what is the name of my dog"):
         piece = thinker.tokenizer.decode([token])
-        mind.memory.hear(thinker.embed([token])[0], piece)
+        mind.memory.hear(thinker.embed([token]), piece)
     writer = mind.begin_reply()
     writer.write(14)
     assert "Rufus" in writer.text

@@ -8,18 +8,19 @@ import numpy as np
 import pytest
 from duplex_evals.content.written import written_replies
 from duplex_evals.robustness import CONDITIONS
-from duplex_evals.understanding.asking import Asker, WrittenToken
+from duplex_evals.understanding.asking import Asker
 from duplex_evals.understanding.listening import LEAD_TICKS, TAIL_TICKS, hear
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.model.hearing import HeardWord, Hearing
 from duplex_agent.model.thinker import Thinker, load_thinker
 
 
 class _LateEar:
-    """Gives a token for every loud tick, ``look_ahead_ticks`` later."""
+    """Gives a word for every loud tick, ``look_ahead_ticks`` later."""
 
     def __init__(self, look_ahead_ticks: int) -> None:
         self.look_ahead_ticks = look_ahead_ticks
@@ -29,7 +30,8 @@ class _LateEar:
 
     def step(self, state, pcm):
         state.past.append(bool(np.abs(pcm).max() > 0.4))
-        return WrittenToken(np.zeros(4, np.float32), " loud", state.past.pop(0))
+        loud = HeardWord(np.zeros((1, 4), np.float32), " loud", 0, 0)
+        return Hearing((loud,) if state.past.pop(0) else ())
 
 
 @settings(max_examples=30, deadline=None)
@@ -37,7 +39,7 @@ class _LateEar:
 def test_the_delay_counts_from_the_last_sample_of_speech(samples: int, late: int) -> None:
     heard = hear(_LateEar(late), np.full(samples, 0.5, np.float32))
     ticks = -(-samples // USER_TICK_SAMPLES)
-    assert len(heard.tokens) == ticks
+    assert len(heard.words) == ticks
     assert heard.delay_ms == pytest.approx((ticks + late) * 80 - samples / 16)
     assert len(heard.compute_ms) == LEAD_TICKS + ticks + TAIL_TICKS
     assert heard.text == " ".join(["loud"] * ticks)

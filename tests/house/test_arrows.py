@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # Each room may import those that stand after it, never one that stands before.
-ORDER = ("cli", "gateway", "engine", "duplex", "model", "audio")
+ORDER = ("cli", "gateway", "engine", "llm", "duplex", "model", "audio")
 MAX_TREE_BYTES = 56 * 2**20
 
 

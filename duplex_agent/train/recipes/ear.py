@@ -1,11 +1,12 @@
-"""Recipe ``ear``: Whisper's encoder learns to hear tick by tick and to spell; words are counted.
+"""Recipe ``ear``: Whisper's encoder learns to hear tick by tick as it hears whole recordings.
 
-The encoder learns from synthetic users with CTC over characters. What the word search knows of
-English is counted from the training text and from the thinker's own vocabulary when the weights
-are exported.
+The teacher is Whisper's encoder itself, hearing the clean recording with full attention; the
+student hears what a microphone would, with a few ticks of look-ahead, another number of them in
+every step. A character head learns beside it with CTC. Whisper's decoder then reads the student's
+features as it reads the teacher's.
 """
 
-import re
+import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,23 +18,21 @@ from torch import Tensor, nn
 
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.ear import BLANK, EarConfig, EarEncoder
+from duplex_agent.model.ear import BLANK, FEATURES_PER_TICK, EarConfig, EarEncoder
 from duplex_agent.model.ear_stream import save_ear
-from duplex_agent.model.language_model import find_language_model
-from duplex_agent.model.lexicon import Lexicon
-from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
 from duplex_agent.model.whisper_weights import encoder_state
 from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.user_speech import Engine
-from duplex_agent.train.user_text import find_names, heard_form, user_sentences
 
 SPEECH_FOLDER = "user-speech"
 CORPUS_SEED = 11
-_TEXT_SEED = 5
-_RARE_WORD = re.compile(r" [a-z]{4,}")
-SHARES = {"kokoro": 0.25, "piper": 0.3, "flite": 0.3, "espeak": 0.15}
+SHARES = {"kokoro": 0.55, "piper": 0.15, "flite": 0.15, "espeak": 0.15}
+_LOOK_AHEADS_IN_TURN = (*LOOK_AHEADS, DEFAULT_LOOK_AHEAD)
+_CTC_WEIGHT = 0.1
+# Recordings mostly begin with a turn, so half of the rows begin where Whisper's own windows do.
+_FROM_THE_START = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,29 +44,45 @@ class EarPlan:
     rows: int
     row_ticks: int
     from_whisper: bool
-    sentences: int
     head_steps: int
     """Steps in which the fresh character head learns alone: it would ruin Whisper's weights."""
 
 
 @dataclass(frozen=True)
 class EarBatch:
-    """``pcm`` [B, n], positions of the first features [B], character ids of every row."""
+    """``heard`` and ``clean`` [B, n], position of the first features [B], character ids of every
+    row, and how far ahead the student may hear.
+    """
 
-    pcm: Tensor
+    heard: Tensor
+    clean: Tensor
     offset: Tensor
     targets: list[list[int]]
+    look_ahead_ticks: int
     head_only: bool
+
+
+class DistilledEar(nn.Module):
+    """The ear that is trained (ships), and the encoder it is to equal (does not)."""
+
+    def __init__(self, student: EarEncoder) -> None:
+        super().__init__()
+        self.student = student
+        self.teacher = copy.deepcopy(student).requires_grad_(False)
+
+    @torch.no_grad()
+    def wanted(self, clean: Tensor, offset: Tensor) -> Tensor:
+        """The teacher's features [B, T, width] of ``clean`` [B, n], nothing hidden from it."""
+        return self.teacher(clean, offset, everything=True)
 
 
 FULL = EarPlan(
     EarConfig(),
-    {"kokoro": 600, "piper": 4900, "flite": 4200, "espeak": 2200},
+    {"kokoro": 1000, "piper": 3600, "flite": 3000, "espeak": 2200},
     rows=8,
     row_ticks=75,
     from_whisper=True,
-    sentences=150_000,
-    head_steps=300,
+    head_steps=100,
 )
 SMOKE = EarPlan(
     EarConfig(width=64, heads=2, depth=2, context_ticks=10, positions=1500),
@@ -75,13 +90,12 @@ SMOKE = EarPlan(
     rows=4,
     row_ticks=60,
     from_whisper=False,
-    sentences=200,
     head_steps=5,
 )
 
 
 class EarRecipe(Recipe):
-    """CTC over characters at 50 Hz, every weight trainable, Whisper's with a smaller rate."""
+    """Features like the teacher's, and CTC; Whisper's weights move with a smaller rate."""
 
     name = "ear"
 
@@ -101,49 +115,49 @@ class EarRecipe(Recipe):
             state = encoder_state(assets.path("whisper-tiny.en"))
             encoder.load_state_dict(state, strict=False)
         # Start by predicting blanks: CTC gets there first anyway, and slowly.
-        nn.init.normal_(encoder.characters.weight, std=0.01)
-        nn.init.zeros_(encoder.characters.bias)
-        return encoder
+        last = encoder.characters[-1]
+        assert isinstance(last, nn.Linear)
+        nn.init.normal_(last.weight, std=0.01)
+        nn.init.zeros_(last.bias)
+        return DistilledEar(encoder)
 
     def parameter_groups(self, model: nn.Module, lr: float) -> list[dict[str, Any]]:
-        head = [p for n, p in model.named_parameters() if n.startswith("characters")]
-        body = [p for n, p in model.named_parameters() if not n.startswith("characters")]
+        assert isinstance(model, DistilledEar)
+        head = list(model.student.characters.parameters())
+        body = [p for n, p in model.student.named_parameters() if not n.startswith("characters")]
         return [{"params": body, "lr": lr}, {"params": head, "lr": 16 * lr}]
 
     def batch(self, step: int, rng: np.random.Generator) -> EarBatch:
         assert self.rows is not None
         drawn = [self.rows.row(rng) for _ in range(self.plan.rows)]
-        pcm = torch.from_numpy(np.stack([sound for sound, _ in drawn]))
-        offset = torch.from_numpy(rng.integers(0, self.plan.ear.positions, len(drawn)))
-        targets = [[i for words in said for i in character_ids(words)] for _, said in drawn]
-        return EarBatch(pcm, offset, targets, step < self.plan.head_steps)
+        heard = torch.from_numpy(np.stack([row.heard for row in drawn]))
+        clean = torch.from_numpy(np.stack([row.clean for row in drawn]))
+        # No wrap inside a row: the streaming ear begins again at 0 before it comes to that.
+        last = self.plan.ear.positions - self.plan.row_ticks * FEATURES_PER_TICK
+        offset = rng.integers(0, last, len(drawn)) * (rng.random(len(drawn)) >= _FROM_THE_START)
+        targets = [[i for words in row.said for i in character_ids(words)] for row in drawn]
+        ahead = min(_LOOK_AHEADS_IN_TURN[step % len(_LOOK_AHEADS_IN_TURN)], self.plan.ear.depth)
+        head_only = step < self.plan.head_steps
+        return EarBatch(heard, clean, torch.from_numpy(offset), targets, ahead, head_only)
 
     def loss(
         self, model: nn.Module, batch: Any, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        assert isinstance(model, EarEncoder)
-        device = model.positions.device
+        assert isinstance(model, DistilledEar)
+        student, device = model.student, rng.device
+        heard, clean, offset = (x.to(device) for x in (batch.heard, batch.clean, batch.offset))
+        student.look_ahead_ticks = batch.look_ahead_ticks
         with torch.set_grad_enabled(not batch.head_only):
-            features = model(batch.pcm.to(device), batch.offset.to(device))
-        return ctc(model.logits(features), batch.targets), {}
+            features = student(heard, offset)
+        wanted = model.wanted(clean, offset)
+        apart = (features - wanted).square().mean() / wanted.var()
+        spelling = ctc(student.logits(features), batch.targets)
+        figures = {"apart": float(apart.detach()), "ctc": float(spelling.detach())}
+        return apart + _CTC_WEIGHT * spelling, figures
 
     def export(self, model: nn.Module, out: Path) -> None:
-        assert isinstance(model, EarEncoder)
-        sentences = user_sentences(self.plan.sentences, _TEXT_SEED)
-        lexicon = build_lexicon(sentences, text_pieces())
-        save_ear(out / f"{self.name}.safetensors", model, lexicon, find_names(sentences))
-
-
-def text_pieces() -> list[str]:
-    """The texts of the thinker's vocabulary."""
-    return prepared_text(find_language_model(DEFAULT_MODEL)).tokenizer.pieces
-
-
-def build_lexicon(sentences: list[str], pieces: list[str]) -> Lexicon:
-    """Words of ``sentences``, and rare ones that the thinker knows as one piece."""
-    heard = (heard_form(sentence) for sentence in sentences)
-    rare = [p[1:] for p in pieces if _RARE_WORD.fullmatch(p)]
-    return Lexicon.from_sentences(heard, rare, at_least=2)
+        assert isinstance(model, DistilledEar)
+        save_ear(out / f"{self.name}.safetensors", model.student)
 
 
 def ctc(spelled: Tensor, targets: list[list[int]]) -> Tensor:
@@ -163,4 +177,4 @@ def build(smoke: bool) -> tuple[EarRecipe, LoopConfig]:
         return EarRecipe(SMOKE), LoopConfig(
             steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5
         )
-    return EarRecipe(FULL), LoopConfig(steps=3000, lr=2e-4, warmup=100, ema=0.99)
+    return EarRecipe(FULL), LoopConfig(steps=1600, lr=3e-4, warmup=100, ema=0.99)

@@ -17,6 +17,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.session import DuplexSession
 from duplex_agent.model.flow_omni import FlowOmni
+from duplex_agent.model.hearing import HeardWord, Hearing
 from duplex_agent.model.thinker import Thinker
 from duplex_evals.errors import TargetError
 
@@ -25,35 +26,32 @@ _LONGEST_TICKS: Final = 250  # 20 s: no reply of the session's length limit take
 _INAUDIBLE: Final = 1e-4  # a voice that gives plain zeros would count as one that never began
 
 
-@dataclass(frozen=True)
-class _Token:
-    embedding: NDArray[np.float32]
-    heard: bool
-    piece: str
-
-
 class _ReadingEar:
-    """Gives the tokens of ``script`` one a tick, then nothing."""
+    """Gives the words of ``script`` one a tick, then nothing."""
 
     look_ahead_ticks = 0
 
     def __init__(self, thinker: Thinker) -> None:
         self._thinker = thinker
-        self._nothing = _Token(np.zeros(thinker.width, np.float32), False, "")
-        self.script: list[_Token] = []
+        self._tick = -1
+        self.script: list[HeardWord] = []
 
     def write(self, text: str) -> None:
         tokenizer = self._thinker.tokenizer
         ids = tokenizer.encode(text)
         rows = self._thinker.embed(ids)
-        pieces = [tokenizer.decode([i]) for i in ids]
-        self.script = [_Token(r, True, p) for r, p in zip(rows, pieces, strict=True)]
+        now = self._tick + 1
+        self.script = [
+            HeardWord(rows[i : i + 1], tokenizer.decode([id_]), now + i, now + i)
+            for i, id_ in enumerate(ids)
+        ]
 
     def new_state(self) -> Any:
         return None
 
-    def step(self, state: Any, pcm: NDArray[np.float32]) -> _Token:
-        return self.script.pop(0) if self.script else self._nothing
+    def step(self, state: Any, pcm: NDArray[np.float32]) -> Hearing:
+        self._tick += 1
+        return Hearing((self.script.pop(0),)) if self.script else Hearing()
 
 
 class _OpenEyes:
@@ -122,7 +120,7 @@ def written_replies(
     floor = replace(config.floor, start_ms=80, min_turn_ms=80, end_silence_ms=80)
     session = DuplexSession(
         FlowOmni(ear, thinker, _Pen()),
-        replace(config, floor=floor, settle_quiet_ticks=1),
+        replace(config, floor=floor),
         seed,
         vad=_OpenEyes(ear),
     )

@@ -15,12 +15,13 @@ from rich.console import Console
 
 from duplex_agent.errors import DuplexError
 from duplex_agent.model.ear_stream import WEIGHTS
+from duplex_agent.model.hearing import LOOK_AHEADS
 from duplex_agent.model.thinker import DEFAULT_MODEL
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding import ear, questions, quiet, remarks, text
 from duplex_evals.understanding.report import PARTS, PartReport, for_terminal, write
 from duplex_evals.understanding.result_rows import ResultRows
-from duplex_evals.understanding.subject import LOOK_AHEADS, Subject
+from duplex_evals.understanding.subject import Subject
 
 NO_LORA = "none"
 

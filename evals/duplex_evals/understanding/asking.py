@@ -4,27 +4,14 @@ The layout of the turns, the sampler and the limits of a reply are those of a co
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
-
-import numpy as np
-from numpy.typing import NDArray
 
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.thinker_mind import ThinkerMind
-from duplex_agent.model.flow_omni import HeardToken
+from duplex_agent.model.hearing import HeardWord
 from duplex_agent.model.thinker import Thinker
 
 _TOKENS_AT_ONCE: Final = 8
-
-
-@dataclass(frozen=True)
-class WrittenToken:
-    """A token of text in the place of a heard one."""
-
-    embedding: NDArray[np.float32]
-    piece: str
-    heard: bool = True
 
 
 class Asker:
@@ -35,15 +22,15 @@ class Asker:
         self._config = config
         self._mind = ThinkerMind(thinker, config, seed=0)
 
-    def reply(self, tokens: Iterable[HeardToken]) -> str:
-        """The reply to a turn of ``tokens``; "" when there is none to reply to.
+    def reply(self, words: Iterable[HeardWord]) -> str:
+        """The reply to a turn of ``words``; "" when there is none to reply to.
 
         As in a conversation, what leaves no room for a reply is not listened to.
         """
         memory = self._mind.memory
-        for token in tokens:
+        for word in words:
             if memory.room >= self._config.reply_positions:
-                memory.hear(token.embedding, token.piece)
+                memory.hear(word.embeddings, word.text)
         if not memory.user_text.strip():
             memory.forget_user()
             return ""
@@ -58,6 +45,7 @@ class Asker:
         """The reply to a written turn."""
         tokenizer = self._thinker.tokenizer
         ids = tokenizer.encode(text)
-        pieces = [tokenizer.decode([i]) for i in ids]
         rows = self._thinker.embed(ids)
-        return self.reply(WrittenToken(r, p) for r, p in zip(rows, pieces, strict=True))
+        return self.reply(
+            HeardWord(rows[i : i + 1], tokenizer.decode([id_]), i, i) for i, id_ in enumerate(ids)
+        )

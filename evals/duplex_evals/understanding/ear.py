@@ -14,6 +14,7 @@ from rich.progress import track
 
 from duplex_agent.clock import TICK_MS
 from duplex_agent.errors import AssetError
+from duplex_agent.model.hearing import LOOK_AHEADS
 from duplex_evals.clips import load_clip
 from duplex_evals.content.estimates import mean
 from duplex_evals.figures import Figure
@@ -29,7 +30,7 @@ from duplex_evals.understanding.ear_clips import (
 from duplex_evals.understanding.listening import hear
 from duplex_evals.understanding.report import NOT_MEASURED, Bar, PartReport, Table, bar, shown
 from duplex_evals.understanding.result_rows import ResultRows, Row
-from duplex_evals.understanding.subject import LOOK_AHEADS, NoSuchLookAhead, Subject
+from duplex_evals.understanding.subject import Subject
 
 TARGET_SYNTHETIC: Final = 0.10
 TARGET_NOVELS: Final = 0.15
@@ -51,10 +52,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     heard: dict[str, Pairs] = {}
     for ticks in LOOK_AHEADS:
         name = f"{ticks * TICK_MS} ms"
-        try:
-            heard[name] = _listen(replace(subject, look_ahead=ticks), rows, clips, name)
-        except NoSuchLookAhead as error:
-            missing.append(f"look-ahead {name}: {error}")
+        heard[name] = _listen(replace(subject, look_ahead=ticks), rows, clips, name)
     whisper = []
     for clip in track(clips, WHISPER, console=Console(stderr=True)):
         key = f"whisper/{clip.clip.model_dump_json()}"
@@ -70,7 +68,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
             NOT_MEASURED: "; ".join(missing) or "nothing left out",
         },
         [_errors_table(columns), _cost_table(heard)],
-        [_worst(heard, whisper)] if heard else [],
+        [_worst(heard, whisper)],
         _bars(columns),
     )
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
-from duplex_agent.model.flow_omni import Ear, HeardToken
+from duplex_agent.model.flow_omni import Ear
+from duplex_agent.model.hearing import HeardWord
 from duplex_evals.channel_conditions import ChannelConditions
 from duplex_evals.scenario import Conditions
 
@@ -22,11 +23,11 @@ _NO_AGENT: Final = np.zeros(AGENT_TICK_SAMPLES, np.float32)
 @dataclass(frozen=True)
 class Heard:
     """What the ear gave. ``delay_ms``: from the end of speech to the end of the tick with the last
-    token, None when nothing was heard. ``compute_ms``: processor time of each tick, one thread.
+    word, None when nothing was heard. ``compute_ms``: processor time of each tick, one thread.
     ``letters``: what the character head alone would say, "" for an ear without one.
     """
 
-    tokens: list[HeardToken]
+    words: list[HeardWord]
     delay_ms: float | None
     compute_ms: list[float]
     letters: str = ""
@@ -34,7 +35,7 @@ class Heard:
     @property
     def text(self) -> str:
         """The likeliest words."""
-        return "".join(token.piece for token in self.tokens).strip()
+        return "".join(word.text for word in self.words).strip()
 
 
 def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Heard:
@@ -47,15 +48,16 @@ def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: in
     sound = np.concatenate([lead, speech, tail])
     channel = ChannelConditions(conditions or Conditions(), [seed])
     state = ear.new_state()
-    tokens, compute_ms, last_ms = [], [], None
+    words: list[HeardWord] = []
+    compute_ms, last_ms = [], None
     for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
         arrived = channel.apply(pcm, _NO_AGENT)
         began = time.thread_time()
-        token = ear.step(state, arrived)
+        found = ear.step(state, arrived).words
         compute_ms.append((time.thread_time() - began) * 1000)
-        if token.heard:
-            tokens.append(token)
+        words += found
+        if found:
             last_ms = number * TICK_MS
     end_ms = (len(lead) + len(speech)) * 1000 / USER_RATE_HZ
     delay_ms = None if last_ms is None else last_ms - end_ms
-    return Heard(tokens, delay_ms, compute_ms, getattr(state, "spelled", "").strip())
+    return Heard(words, delay_ms, compute_ms, getattr(state, "spelled", "").strip())

@@ -15,7 +15,8 @@ from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.session import DuplexSession
-from duplex_agent.model.flow_omni import Ear, FlowOmni, HeardToken
+from duplex_agent.model.flow_omni import Ear, FlowOmni
+from duplex_agent.model.hearing import Hearing
 from duplex_evals.clips import load_clip
 from duplex_evals.errors import ClipError
 from duplex_evals.recogniser import word_errors
@@ -40,10 +41,10 @@ class _Tap:
         self._ear = ear
         self.pieces: list[str] = []
 
-    def step(self, state: Any, pcm: Sound) -> HeardToken:
-        token = self._ear.step(state, pcm)
-        self.pieces += [token.piece] * token.heard
-        return token
+    def step(self, state: Any, pcm: Sound) -> Hearing:
+        hearing = self._ear.step(state, pcm)
+        self.pieces += [word.text for word in hearing.words]
+        return hearing
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ear, name)

@@ -28,7 +28,7 @@ def spoken_reply(
     def listen() -> Row:
         speech = load_clip(Clip(text=text, voice=voice))
         heard = hear(subject.ear, speech, conditions, seed)
-        return {"heard": heard.text, "reply": subject.asker.reply(heard.tokens)}
+        return {"heard": heard.text, "reply": subject.asker.reply(heard.words)}
 
     name = conditions.model_dump_json(exclude_defaults=True)
     key = f"{subject.mind_mark}/{subject.ear_mark}/{name} {seed}/{voice}/{text}"

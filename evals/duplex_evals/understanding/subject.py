@@ -17,14 +17,8 @@ from duplex_agent.model.voice import Voice, load_voice
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding.asking import Asker
 
-LOOK_AHEADS: Final = (1, 2, 4)  # ticks
-# Looked at before they are called: not every ear and language model has these settings.
-_LOAD_EAR: Final[Callable[..., StreamingEar]] = load_ear
+# Looked at before it is called: not every language model has this setting.
 _LOAD_THINKER: Final[Callable[..., Thinker]] = load_thinker
-
-
-class NoSuchLookAhead(EvalError):
-    """The ear cannot be told to look that far ahead."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +37,7 @@ class Subject:
 
     @cached_property
     def ear(self) -> StreamingEar:
-        """Raises CheckpointError and NoSuchLookAhead."""
+        """Raises CheckpointError, also for a look-ahead that the ear was not trained for."""
         torch.set_num_threads(1)
         return open_ear(self.ear_weights, self.look_ahead)
 
@@ -99,16 +93,9 @@ class Subject:
 def open_ear(weights: Path = WEIGHTS, look_ahead: int | None = None) -> StreamingEar:
     """The ear of ``weights``, looking that many ticks ahead.
 
-    Raises CheckpointError; NoSuchLookAhead when this ear cannot.
+    Raises CheckpointError, also for a look-ahead that it was not trained for.
     """
-    if look_ahead is not None and "look_ahead_ticks" in inspect.signature(_LOAD_EAR).parameters:
-        return _LOAD_EAR(weights, look_ahead_ticks=look_ahead)
-    ear = _LOAD_EAR(weights)
-    if look_ahead not in (None, ear.look_ahead_ticks):
-        raise NoSuchLookAhead(
-            f"this ear looks {ear.look_ahead_ticks} ticks ahead, not {look_ahead}"
-        )
-    return ear
+    return load_ear(weights) if look_ahead is None else load_ear(weights, look_ahead)
 
 
 def text_mark(text: str) -> str:

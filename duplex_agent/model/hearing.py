@@ -1,0 +1,34 @@
+"""What an ear says after each tick: the words that became certain, and whether any are pending."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+LOOK_AHEADS: Final = (1, 2, 4)
+"""Ticks that an ear may be told to hear ahead: more is later and more exact."""
+DEFAULT_LOOK_AHEAD: Final = 4
+
+
+@dataclass(frozen=True)
+class HeardWord:
+    """A word of the user.
+
+    ``embeddings`` float32 [n, width], n >= 1: continuous tokens in the thinker's embedding space.
+    ``text``: its likeliest spelling with the space before it. It was said from ``first_tick`` to
+    ``last_tick``, counted from the conversation's first tick.
+    """
+
+    embeddings: NDArray[np.float32]
+    text: str
+    first_tick: int
+    last_tick: int
+
+
+@dataclass(frozen=True)
+class Hearing:
+    """One tick's words. ``settled``: nothing that was said so far waits for more sound."""
+
+    words: tuple[HeardWord, ...] = ()
+    settled: bool = True

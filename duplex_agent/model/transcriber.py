@@ -1,0 +1,254 @@
+"""What the user is saying, word by word while it is said.
+
+The ear's features of the running sentence are read by Whisper's decoder again and again. What two
+readings in a row agree on stands (local agreement, arXiv 2307.14743), except for the last word,
+which may be half said; in a pause everything stands. The letters of the character head say that
+somebody speaks at all, when each word was said, and how long a reading may be: the decoder alone
+would find words in noise and never stop.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from duplex_agent.model.whisper_decoder import Decoder, ReadPiece
+from duplex_agent.model.word_times import letters_of, word_times
+
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TranscriberConfig:
+    """Durations in ticks.
+
+    A reading happens every ``read_every`` ticks of speech and after ``pause`` ticks without a
+    letter; after ``rest`` of them the sentence is over and its sound forgotten. A sentence's window
+    is cut behind words that stand once it is longer than ``window``. ``lead`` ticks before the
+    first letter belong to the sentence. A reading with more than ``letters_per_letter`` letters for
+    each one spelled and ``letters_more`` must not repeat itself; one with ``most_letters`` beyond
+    that is cut there; a sentence of fewer than ``least_letters`` is noise.
+    """
+
+    read_every: int = 6
+    pause: int = 3
+    rest: int = 12
+    window: int = 64
+    lead: int = 5
+    letters_per_letter: float = 1.3
+    letters_more: int = 4
+    most_letters: int = 12
+    least_letters: int = 2
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word that stands: ``guesses`` with their shares, the best first, and its ticks."""
+
+    guesses: tuple[tuple[str, float], ...]
+    first_tick: int
+    last_tick: int
+
+    @property
+    def text(self) -> str:
+        """The word as written, punctuation and the space before it included."""
+        return self.guesses[0][0]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A word of the running sentence that was given out."""
+
+    pieces: tuple[ReadPiece, ...]
+    last_tick: int
+
+
+@dataclass(frozen=True)
+class TranscriberState:
+    """A conversation so far; ``tick`` of it have been heard.
+
+    ``features``: one [4, width] per tick from tick ``first`` on: of the running sentence, or of the
+    last few ticks while nobody is ``speaking``. ``spelled``: the letters in them with their ticks.
+    ``standing``: the words in them that were given out. ``reading``: the words behind those at the
+    last reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter.
+    """
+
+    tick: int = 0
+    first: int = 0
+    features: tuple[Features, ...] = ()
+    spelled: tuple[tuple[str, int], ...] = ()
+    standing: tuple[Standing, ...] = ()
+    reading: tuple[tuple[ReadPiece, ...], ...] = ()
+    unread: int = 0
+    quiet: int = 0
+    speaking: bool = False
+
+    def settled(self, config: TranscriberConfig) -> bool:
+        """Whether every word said so far was given out."""
+        return not self.speaking or self.quiet >= config.pause
+
+
+def words_of(pieces: list[ReadPiece]) -> list[tuple[ReadPiece, ...]]:
+    """Pieces grouped into words: a word begins with a space."""
+    words: list[list[ReadPiece]] = []
+    for piece in pieces:
+        if words and not piece.text.startswith(" "):
+            words[-1].append(piece)
+        else:
+            words.append([piece])
+    return [tuple(word) for word in words]
+
+
+def guesses_of(word: tuple[ReadPiece, ...]) -> tuple[tuple[str, float], ...]:
+    """What the word may be: rivals of its first piece if they are other whole words."""
+    tail = "".join(piece.text for piece in word[1:])
+    best, *rivals = word[0].guesses
+    if letters_of(tail):
+        return ((best[0] + tail, 1.0),)
+    others = [
+        (text + tail, share)
+        for text, share in rivals
+        if text.startswith(" ") and letters_of(text) not in ("", letters_of(best[0]))
+    ]
+    return ((best[0] + tail, best[1]), *others)
+
+
+def without_echo(
+    known: list[tuple[ReadPiece, ...]], words: list[tuple[ReadPiece, ...]]
+) -> list[tuple[ReadPiece, ...]]:
+    """``words`` without those that say again what stands right before them, or in ``known``.
+
+    A decoder that is given a short sound tends to read it twice.
+    """
+    kept = list(known)
+    for word in words:
+        kept.append(word)
+        said = [letters_of(_text(w)) for w in kept]
+        for size in range(len(said) // 2, 0, -1):
+            if said[-size:] == said[-2 * size : -size] and len(kept) - size >= len(known):
+                del kept[-size:]
+                break
+    return kept[len(known) :]
+
+
+def _letters(words: list[tuple[ReadPiece, ...]]) -> int:
+    return sum(len(letters_of(_text(word))) for word in words)
+
+
+def _text(word: tuple[ReadPiece, ...]) -> str:
+    return "".join(piece.text for piece in word)
+
+
+class Transcriber:
+    """The policy above; all that changes is in the state."""
+
+    def __init__(
+        self, decoder: Decoder, silence: Features, config: TranscriberConfig | None = None
+    ) -> None:
+        """``silence`` [frames, width]: what the ear makes of some seconds of silence. Whisper's
+        decoder only stops where a recording has come to rest.
+        """
+        self.config = config or TranscriberConfig()
+        self._decoder = decoder
+        self._silence = silence
+
+    def step(
+        self, state: TranscriberState, features: Features, letters: str
+    ) -> tuple[TranscriberState, list[Word]]:
+        """Take the features [4, width] and letters of one more tick; words that now stand."""
+        config = self.config
+        heard = tuple((letter, state.tick) for letter in letters if letter != " ")
+        state = replace(
+            state,
+            tick=state.tick + 1,
+            features=(*state.features, features),
+            spelled=state.spelled + heard,
+            quiet=0 if heard else state.quiet + 1,
+            unread=state.unread + 1,
+            speaking=state.speaking or bool(heard),
+        )
+        if not state.speaking:
+            return self._keep(state, config.lead), []
+        words: list[Word] = []
+        if state.quiet == config.pause:
+            state, words = self._settle(state)
+        elif state.quiet >= config.rest:
+            state = replace(self._keep(state, config.lead), reading=(), speaking=False)
+        elif state.quiet < config.pause and state.unread >= config.read_every:
+            state, words = self._agree(state)
+        return self._cut(state), words
+
+    def _agree(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
+        words = self._read(state)
+        same = 0
+        for now, before in zip(words[:-1], state.reading, strict=False):
+            if [piece.id for piece in now] != [piece.id for piece in before]:
+                break
+            same += 1
+        return self._stand(state, words, same)
+
+    def _settle(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
+        """The speaker pauses: whatever was said since the last word stands."""
+        since = state.standing[-1].last_tick if state.standing else state.first - 1
+        if sum(tick > since for _, tick in state.spelled) < self.config.least_letters:
+            return replace(state, reading=(), unread=0), []
+        words = self._read(state)
+        return self._stand(state, words, len(words))
+
+    def _read(self, state: TranscriberState) -> list[tuple[ReadPiece, ...]]:
+        """The words behind those that stand."""
+        standing = [piece for word in state.standing for piece in word.pieces]
+        sound = np.concatenate([*state.features, self._silence])
+        pieces = self._decoder.read(sound, [piece.id for piece in standing])[len(standing) :]
+        words = words_of(pieces)
+        known = [word.pieces for word in state.standing]
+        believable = self.config.letters_more + self.config.letters_per_letter * len(state.spelled)
+        if _letters([*known, *words]) > believable:
+            words = without_echo(known, words)
+        while words and _letters([*known, *words]) > believable + self.config.most_letters:
+            words.pop()
+        return words
+
+    def _stand(
+        self, state: TranscriberState, words: list[tuple[ReadPiece, ...]], count: int
+    ) -> tuple[TranscriberState, list[Word]]:
+        """Give out the first ``count`` of ``words``; the next reading must agree with the rest."""
+        known = [_text(word.pieces) for word in state.standing]
+        texts = [*known, *map(_text, words)]
+        times = word_times(texts, state.spelled, state.first, state.tick - 1)[len(known) :]
+        since = state.standing[-1].last_tick if state.standing else state.first
+        given, standing = [], []
+        for word, (first, last) in zip(words[:count], times[:count], strict=True):
+            since, last = max(first, since), max(last, since)
+            given.append(Word(guesses_of(word), since, last))
+            standing.append(Standing(word, last))
+            since = last
+        state = replace(
+            state,
+            standing=(*state.standing, *standing),
+            reading=tuple(words[count:]),
+            unread=0,
+        )
+        return state, given
+
+    def _cut(self, state: TranscriberState) -> TranscriberState:
+        """Keep the window short: the last word that stands opens it, as what was said before."""
+        config = self.config
+        surplus = state.tick - state.first - config.window
+        if surplus <= 0:
+            return state
+        if len(state.standing) < 2:
+            # Nothing in it could be agreed upon for so long that it is hardly speech.
+            return self._keep(state, config.window) if surplus > config.window else state
+        return self._keep(state, state.tick - state.standing[-2].last_tick - 1)
+
+    def _keep(self, state: TranscriberState, ticks: int) -> TranscriberState:
+        """Forget all but the last ``ticks`` ticks."""
+        first = max(state.first, state.tick - ticks)
+        return replace(
+            state,
+            first=first,
+            features=state.features[first - state.first :],
+            spelled=tuple(pair for pair in state.spelled if pair[1] >= first),
+            standing=tuple(word for word in state.standing if word.last_tick >= first),
+        )

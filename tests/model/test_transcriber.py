@@ -1,0 +1,141 @@
+"""The policy that turns readings into words that stand."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from duplex_agent.model.transcriber import Transcriber, TranscriberConfig, TranscriberState, Word
+from duplex_agent.model.whisper_decoder import ReadPiece
+from duplex_agent.model.word_times import word_times
+
+SILENCE = np.full((4, 1), -1.0, np.float32)
+CONFIG = TranscriberConfig()
+WORDS = ["", "what", "is", "the", "capital", "of", "france"]
+
+
+class TickReader:
+    """Reads the word whose number stands in a tick's features; the last one comes out ``unsure``.
+
+    ``read_ticks`` counts the ticks it was given.
+    """
+
+    def __init__(self, unsure: bool = False) -> None:
+        self.unsure = unsure
+        self.read_ticks: list[int] = []
+
+    def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
+        numbers = features[::4, 0].astype(int)
+        self.read_ticks.append(int((numbers >= 0).sum()))
+        ids = [int(n) for n in numbers if n > 0]
+        known = [*written, *ids[_overlap(list(written), ids) :]]
+        pieces = [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in known]
+        if self.unsure and len(pieces) > len(written):
+            pieces[-1] = ReadPiece(99, ((" mumble", 1.0),))
+        return pieces
+
+
+def _overlap(written: list[int], ids: list[int]) -> int:
+    """How many of ``ids`` at the start were written already."""
+    return next(
+        (n for n in range(min(len(written), len(ids)), 0, -1) if written[-n:] == ids[:n]), 0
+    )
+
+
+def run(transcriber: Transcriber, ticks: list[int]) -> tuple[list[tuple[int, Word]], list[int]]:
+    """Words with the ticks they were given out in, and the length of the window after each tick."""
+    state, given_out, windows = TranscriberState(), [], []
+    for tick, number in enumerate(ticks):
+        features = np.full((4, 1), number, np.float32)
+        state, words = transcriber.step(state, features, f"{WORDS[number]} " if number else "")
+        given_out += [(tick, word) for word in words]
+        windows.append(len(state.features))
+    return given_out, windows
+
+
+def spoken(*words: str, ticks_each: int = 3, rest: int = 16) -> list[int]:
+    numbers = []
+    for word in words:
+        numbers += [WORDS.index(word), *[0] * (ticks_each - 1)]
+    return [*[0] * 8, *numbers, *[0] * rest]
+
+
+QUESTION = ("what", "is", "the", "capital", "of", "france")
+
+
+def test_words_stand_while_the_speaker_goes_on_and_all_of_them_in_the_pause():
+    given_out, _ = run(Transcriber(TickReader(), SILENCE), spoken(*QUESTION))
+    assert "".join(word.text for _, word in given_out) == " what is the capital of france"
+    last_letter = 8 + 3 * 5
+    assert given_out[0][0] < last_letter
+    assert given_out[-1][0] == last_letter + CONFIG.pause
+
+
+def test_a_word_stands_at_the_time_it_was_said():
+    given_out, _ = run(Transcriber(TickReader(), SILENCE), spoken(*QUESTION))
+    assert [word.first_tick for _, word in given_out] == [8, 11, 14, 17, 20, 23]
+    assert all(word.first_tick <= word.last_tick <= tick for tick, word in given_out)
+
+
+def test_the_last_word_of_a_reading_waits_until_it_is_sure():
+    given_out, _ = run(Transcriber(TickReader(unsure=True), SILENCE), spoken(*QUESTION, "is"))
+    before_the_pause = [word.text for tick, word in given_out if tick < 8 + 3 * 6 + CONFIG.pause]
+    assert before_the_pause
+    assert " mumble" not in before_the_pause
+
+
+def test_quiet_and_a_single_letter_are_never_read():
+    reader = TickReader()
+    transcriber = Transcriber(reader, SILENCE)
+    run(transcriber, [0] * 200)
+    state = TranscriberState()
+    for letters in ["", "a", *[""] * 30]:
+        state, words = transcriber.step(state, np.zeros((4, 1), np.float32), letters)
+        assert not words
+    assert not reader.read_ticks
+
+
+def test_a_reading_that_never_stops_is_cut_where_the_letters_end():
+    class Endless(TickReader):
+        def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
+            texts = (f" {WORDS[i % 6 + 1]}{chr(97 + i % 26)}" for i in range(500))
+            return [ReadPiece(i, ((text, 1.0),)) for i, text in enumerate(texts)]
+
+    given_out, _ = run(Transcriber(Endless(), SILENCE), spoken("what", "is"))
+    letters = sum(len(word.text.strip()) for _, word in given_out)
+    believable = CONFIG.letters_more + CONFIG.letters_per_letter * len("whatis")
+    assert 0 < letters <= believable + CONFIG.most_letters
+
+
+def test_what_is_read_twice_but_spelled_once_is_given_out_once():
+    class Twice(TickReader):
+        def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
+            return [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in (3, 4, 3, 4)]
+
+    given_out, _ = run(Transcriber(Twice(), SILENCE), spoken("the", "capital"))
+    assert "".join(word.text for _, word in given_out) == " the capital"
+
+
+@given(st.lists(st.integers(0, 6), min_size=1, max_size=400), st.integers(1, 5))
+def test_the_window_stays_bounded_and_time_never_runs_back(numbers: list[int], spread: int):
+    ticks = [n if i % spread == 0 else 0 for i, n in enumerate(numbers)]
+    reader = TickReader()
+    given_out, windows = run(Transcriber(reader, SILENCE), ticks)
+    assert max(windows) <= 2 * CONFIG.window
+    times = [(word.first_tick, word.last_tick) for _, word in given_out]
+    assert all(a[1] <= b[0] and b[0] <= b[1] for a, b in pairwise(times))
+    assert all(word.last_tick <= tick for tick, word in given_out)
+
+
+@given(
+    st.lists(st.sampled_from(["the", "capital", "of", "france"]), min_size=1, max_size=8),
+    st.lists(st.tuples(st.sampled_from("thecapilofrn"), st.integers(0, 60)), max_size=40),
+)
+def test_word_times_lie_in_order_inside_the_sentence(words, spelled):
+    times = word_times(words, sorted(spelled, key=lambda pair: pair[1]), 0, 60)
+    assert len(times) == len(words)
+    flat = [tick for pair in times for tick in pair]
+    assert flat == sorted(flat)
+    assert all(0 <= tick <= 60 for tick in flat)
