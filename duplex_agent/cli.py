@@ -153,7 +153,7 @@ def listen(source: InputFile, look_ahead: LookAhead = LookAheadMs.LONG) -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="codec, phones, mouth or ear")],
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="for example mouth; any other word lists them")],
     smoke: Annotated[bool, typer.Option("--smoke", help="tiny sizes, about a minute")] = False,
     work: Annotated[
         Path | None, typer.Option(help="data, checkpoints, log and plot; kept between runs")
