@@ -153,7 +153,9 @@ def listen(source: InputFile, look_ahead: LookAhead = LookAheadMs.LONG) -> None:
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="for example mouth; any other word lists them")],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="such as mouth; another word lists all")
+    ],
     smoke: Annotated[bool, typer.Option("--smoke", help="tiny sizes, about a minute")] = False,
     work: Annotated[
         Path | None, typer.Option(help="data, checkpoints, log and plot; kept between runs")
