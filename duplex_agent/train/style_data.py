@@ -22,12 +22,11 @@ from rich.progress import track
 from duplex_agent.errors import TrainingError
 from duplex_agent.model.chat import EXAMPLES, ChatFormat, chat_format
 from duplex_agent.model.text_tokenizer import TextTokenizer
-from duplex_agent.model.word_pieces import WordPieces
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.batched_lm import Likeliest, Writing, continuations, read_replies
 from duplex_agent.train.spoken_style import SpokenReply, as_spoken
 from duplex_agent.train.text import clean, held_out, normalise, training_sentences
-from duplex_agent.train.user_text import everyday, find_names, heard_form
+from duplex_agent.train.user_text import everyday
 
 TOP: Final = 32  # likeliest ids kept of a distribution; the rest is one bucket
 _BATCH: Final = 64
@@ -102,7 +101,6 @@ class _Maker:
         self.stop = stop_id(self.teacher)
         sentences = training_sentences(seed)
         self.chat_prompts = [s for s in sentences if 3 <= len(s.split()) <= 16]
-        self.pieces = WordPieces(tokenizer, find_names(sentences))
 
     def spoken(self) -> Iterator[tuple[_Prompt, SpokenReply]]:
         """Every prompt with a reply that is good to hear."""
@@ -205,7 +203,8 @@ class _Maker:
     def _user(self, text: str, heard: bool) -> list[int]:
         if not heard:
             return self.tokenizer.encode(text)
-        return [i for word in heard_form(text).split() for i in self.pieces.of(word)]
+        # As the ear embeds them: one by one, each with the space before it.
+        return [i for word in text.split() for i in self.tokenizer.encode(f" {word}")]
 
     def _write(
         self, prefix: Sequence[int], rows: Sequence[Sequence[int]], writing: Writing

@@ -6,8 +6,6 @@ from patterns with wide word lists. Evaluation sentences are left out of both ha
 
 import random
 import re
-from collections import Counter
-from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
@@ -17,10 +15,6 @@ from duplex_agent.train.text import held_out, normalise, training_sentences
 
 _DATA: Final = Path(__file__).parent / "data"
 _SLOT = re.compile(r"\{(\w+)\}")
-_NAME_SLOTS: Final = ("country", "city", "name", "day", "month", "lang")
-_AMBIGUOUS: Final = frozenset(
-    ["may", "march", "mark", "turkey", "china", "will", "grace", "polish", "god", "mom", "dad"]
-)
 _PLURALS: Final = {"mouses": "mice", "sheeps": "sheep", "gooses": "geese", "wolfs": "wolves"}
 
 
@@ -38,22 +32,6 @@ def _slots() -> dict[str, list[str]]:
 @lru_cache(maxsize=1)
 def _patterns() -> list[str]:
     return _lines("everyday_patterns.txt")
-
-
-def find_names(sentences: Iterable[str]) -> frozenset[str]:
-    """Lower-case words that people write with a capital inside a sentence most of the time."""
-    capital: Counter[str] = Counter()
-    small: Counter[str] = Counter()
-    for sentence in sentences:
-        for word in re.findall(r"[A-Za-z']+", sentence)[1:]:
-            if word[0].isupper() and word[1:].islower():
-                capital[word.lower()] += 1
-            else:
-                small[word.lower()] += 1
-    found = {w for w, n in capital.items() if n >= 3 and n >= 2 * small[w] and len(w) > 2}
-    of_patterns = (value for slot in _NAME_SLOTS for value in _slots()[slot])
-    found |= {word for value in of_patterns for word in value.lower().split()}
-    return frozenset(found - _AMBIGUOUS)
 
 
 def everyday(rng: random.Random) -> str:

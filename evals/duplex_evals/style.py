@@ -70,11 +70,8 @@ class Kept:
 
 
 def as_heard(text: str) -> str:
-    """The words as an ear gives them: no punctuation, no capital at the start."""
-    words = re.sub(r"[^\w' -]", "", text).split()
-    if words and words[0].split("'")[0] != "I":
-        words[0] = words[0][:1].lower() + words[0][1:]
-    return "".join(f" {word}" for word in words)
+    """The words as an ear gives them: one by one, each with the space before it."""
+    return "".join(f" {word}" for word in text.split())
 
 
 def answers(

@@ -1,7 +1,7 @@
 """Part ``questions``: 150 everyday questions with checkable answers, in writing and aloud.
 
 The same mind hears every question clean, in noise and over a telephone. "Bare words" is the
-writing that a perfect ear would give: lower case, no marks.
+writing that an ear without capitals and marks would give.
 """
 
 from collections.abc import Sequence
