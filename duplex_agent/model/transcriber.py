@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.model.whisper_decoder import Decoder, ReadPiece
-from duplex_agent.model.word_times import letters_of, word_times
+from duplex_agent.model.word_times import letters_of, spoken_size, word_times
 
 Features = NDArray[np.float32]
 
@@ -24,20 +24,20 @@ class TranscriberConfig:
 
     A reading happens every ``read_every`` ticks of speech and after ``pause`` ticks without a
     letter; after ``rest`` of them the sentence is over and its sound forgotten. A sentence's window
-    is cut behind words that stand once it is longer than ``window``. ``lead`` ticks before the
-    first letter belong to the sentence. A reading with more than ``letters_per_letter`` letters for
-    each one spelled and ``letters_more`` must not repeat itself; one with ``most_letters`` beyond
-    that is cut there; a sentence of fewer than ``least_letters`` is noise.
+    is cut behind words that stand once it is longer than ``window``, down to ``context``. ``lead``
+    ticks before the first letter belong to the sentence. New words with more than
+    ``letters_per_letter`` letters for each one newly spelled and ``letters_more`` must not repeat
+    what was said, and are cut there; fewer than ``least_letters`` letters are noise.
     """
 
     read_every: int = 6
     pause: int = 3
     rest: int = 12
-    window: int = 64
+    window: int = 75
+    context: int = 38
     lead: int = 5
     letters_per_letter: float = 1.3
     letters_more: int = 4
-    most_letters: int = 12
     least_letters: int = 2
 
 
@@ -82,6 +82,11 @@ class TranscriberState:
     unread: int = 0
     quiet: int = 0
     speaking: bool = False
+
+    @property
+    def since(self) -> int:
+        """The last tick of the last word that stands, or the one before the window."""
+        return self.standing[-1].last_tick if self.standing else self.first - 1
 
     def settled(self, config: TranscriberConfig) -> bool:
         """Whether every word said so far was given out."""
@@ -132,7 +137,7 @@ def without_echo(
 
 
 def _letters(words: list[tuple[ReadPiece, ...]]) -> int:
-    return sum(len(letters_of(_text(word))) for word in words)
+    return sum(spoken_size(_text(word)) for word in words)
 
 
 def _text(word: tuple[ReadPiece, ...]) -> str:
@@ -189,8 +194,7 @@ class Transcriber:
 
     def _settle(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
         """The speaker pauses: whatever was said since the last word stands."""
-        since = state.standing[-1].last_tick if state.standing else state.first - 1
-        if sum(tick > since for _, tick in state.spelled) < self.config.least_letters:
+        if sum(tick > state.since for _, tick in state.spelled) < self.config.least_letters:
             return replace(state, reading=(), unread=0), []
         words = self._read(state)
         return self._stand(state, words, len(words))
@@ -201,11 +205,11 @@ class Transcriber:
         sound = np.concatenate([*state.features, self._silence])
         pieces = self._decoder.read(sound, [piece.id for piece in standing])[len(standing) :]
         words = words_of(pieces)
-        known = [word.pieces for word in state.standing]
-        believable = self.config.letters_more + self.config.letters_per_letter * len(state.spelled)
-        if _letters([*known, *words]) > believable:
-            words = without_echo(known, words)
-        while words and _letters([*known, *words]) > believable + self.config.most_letters:
+        heard = sum(tick > state.since for _, tick in state.spelled)
+        believable = self.config.letters_more + self.config.letters_per_letter * heard
+        if _letters(words) > believable:
+            words = without_echo([word.pieces for word in state.standing], words)
+        while words and _letters(words) > believable:
             words.pop()
         return words
 
@@ -232,15 +236,16 @@ class Transcriber:
         return state, given
 
     def _cut(self, state: TranscriberState) -> TranscriberState:
-        """Keep the window short: the last word that stands opens it, as what was said before."""
+        """Keep the window short: words that stand open it, as what was said before."""
         config = self.config
         surplus = state.tick - state.first - config.window
         if surplus <= 0:
             return state
-        if len(state.standing) < 2:
+        before = [word for word in state.standing if word.last_tick < state.tick - config.context]
+        if not before:
             # Nothing in it could be agreed upon for so long that it is hardly speech.
             return self._keep(state, config.window) if surplus > config.window else state
-        return self._keep(state, state.tick - state.standing[-2].last_tick - 1)
+        return self._keep(state, state.tick - before[-1].last_tick - 1)
 
     def _keep(self, state: TranscriberState, ticks: int) -> TranscriberState:
         """Forget all but the last ``ticks`` ticks."""

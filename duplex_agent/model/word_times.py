@@ -2,12 +2,21 @@
 
 import re
 from collections.abc import Sequence
-from difflib import SequenceMatcher
+
+from rapidfuzz.distance import Levenshtein
+
+_LETTERS_OF_A_DIGIT = 4
 
 
 def letters_of(text: str) -> str:
-    """The letters of ``text`` as the character head would spell them."""
-    return re.sub("[^a-z']", "", text.lower())
+    """The letters of ``text`` as the character head would spell them, digits as they are."""
+    return re.sub("[^a-z'0-9]", "", text.lower())
+
+
+def spoken_size(text: str) -> int:
+    """How many letters ``text`` has when it is spelled: figures are spoken as words."""
+    letters = letters_of(text)
+    return len(letters) + (_LETTERS_OF_A_DIGIT - 1) * sum(map(str.isdigit, letters))
 
 
 def word_times(
@@ -21,7 +30,9 @@ def word_times(
     wanted = [(letter, index) for index, word in enumerate(words) for letter in letters_of(word)]
     ticks: list[list[int]] = [[] for _ in words]
     heard, said = ("".join(letter for letter, _ in pairs) for pairs in (spelled, wanted))
-    for block in SequenceMatcher(None, heard, said, autojunk=False).get_matching_blocks():
+    # Least edits over the whole sentence: people repeat words, and the longest match may be the
+    # wrong one of two.
+    for block in Levenshtein.editops(heard, said).as_matching_blocks():
         for place in range(block.size):
             ticks[wanted[block.b + place][1]].append(spelled[block.a + place][1])
     times: list[tuple[int, int]] = []
