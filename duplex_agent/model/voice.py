@@ -19,13 +19,14 @@ from duplex_agent.model.codec import CodecDecoder
 from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth
 from duplex_agent.model.mouth_file import load_mouth
-from duplex_agent.model.phones import Phones
+from duplex_agent.model.phones import PHONE_ID, Phones
 from duplex_agent.model.script import Script
 from duplex_agent.model.timing import Timing
 
 _FADE_SAMPLES = AGENT_RATE_HZ // 100
 _TAIL_TICKS = 2
 _SEEN_S = TICKS_SEEN * TICK_MS / 1000
+_BEGIN = PHONE_ID["^"]
 LONGEST_TEXT = 20_000
 
 
@@ -89,6 +90,7 @@ class SpeechStream:
         self._script = Script(voice.phones, voice.timing, voice.settings.speed)
         self._mouth = voice.mouth.new_state()
         self._codec = voice.codec.new_state()
+        self._beginning = False
         self._rng = torch.Generator().manual_seed(seed)
         self._tick = 0
         self._tail = 0
@@ -148,6 +150,12 @@ class SpeechStream:
         voice, script = self._voice, self._script
         script.rest_if_behind(_SEEN_S)
         shares = script.shares(SLOTS_PER_TICK * TICKS_SEEN)
+        begins = bool(shares[:SLOTS_PER_TICK, _BEGIN].any())
+        if begins and not self._beginning:
+            # The mouth has learnt from single sentences: in a long reply without a fresh start it
+            # fell silent for good after some minutes.
+            self._mouth = voice.mouth.new_state()
+        self._beginning = begins
         thinker = script.thinker_state(voice.mouth.config.thinker_width)
         noise = torch.randn(1, LATENT_WIDTH, generator=self._rng)
         token, self._mouth = voice.mouth.step(
