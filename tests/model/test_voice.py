@@ -8,7 +8,7 @@ from duplex_agent.model.flow import FlowConfig
 from duplex_agent.model.mouth import Mouth, MouthConfig
 from duplex_agent.model.phones import Phones, PhonesConfig
 from duplex_agent.model.timing import Timing, TimingConfig
-from duplex_agent.model.voice import SpeechStream, SpokenTick, Voice, VoiceSettings
+from duplex_agent.model.voice import SpeechStream, SpokenTick, Voice, VoiceSettings, load_voice
 
 _SHORT = "Yes, I do."
 _TAIL = 2
@@ -149,3 +149,16 @@ def test_writing_after_the_end_or_far_too_much_is_refused(voice: Voice) -> None:
     assert _rest(stream)[-1].chars_spoken == len("Good.")
     with pytest.raises(TextError, match="finished"):
         stream.write("more")
+
+
+def test_the_mouth_begins_anew_with_every_sentence() -> None:
+    # It has learnt from single sentences: carried on for minutes, it falls silent.
+    stream = load_voice().start()
+    stream.write("This is the first sentence. And this is one more.")
+    stream.finish()
+    positions = []
+    while not stream.tick().done:
+        positions.append(stream._mouth.position)
+    restarts = [i for i in range(1, len(positions)) if positions[i] <= positions[i - 1]]
+    assert len(restarts) == 1
+    assert 0.3 < restarts[0] / len(positions) < 0.8
