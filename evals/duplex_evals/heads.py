@@ -20,11 +20,11 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
-from duplex_agent.errors import DuplexError
 from duplex_agent.model.mouth import Mouth, MouthState
 from duplex_agent.model.mouth_file import load_mouth
 from duplex_agent.model.mouth_fsq import CodeMouth, from_codes, to_codes
 from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
+from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.mouth import SENTENCES, STRESS
 from duplex_evals.voice_rows import Row, measured
@@ -103,8 +103,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except DuplexError as error:
-        typer.secho(f"duplex_evals.heads: {error}", err=True, fg=typer.colors.RED)
-        raise SystemExit(1) from error
+    run(main, "duplex_evals.heads")

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.errors import DuplexError
 from duplex_agent.model import checkpoint
 from duplex_agent.model.latents import LatentEncoder
 from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
 from duplex_agent.train.latent_cache import ENCODER_FILE, padded_pcm
+from duplex_evals.command import run
 from duplex_evals.errors import ResultError
 from duplex_evals.voice_rows import weights_name
 from duplex_evals.voice_speaking import Sound, lines, speak, teacher_speech
@@ -126,14 +126,5 @@ def main(
     Console().print(f"{out / 'index.html'}: {len(texts)} sentences, {kib:.0f} KiB in the folder")
 
 
-def command() -> None:
-    """Entry point: an expected error is one line, exit code 1."""
-    try:
-        typer.run(main)
-    except DuplexError as error:
-        typer.secho(f"duplex_evals.listening_page: {error}", err=True, fg=typer.colors.RED)
-        raise SystemExit(1) from error
-
-
 if __name__ == "__main__":
-    command()
+    run(main, "duplex_evals.listening_page")

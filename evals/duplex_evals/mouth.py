@@ -18,12 +18,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from duplex_agent.errors import DuplexError
 from duplex_agent.model.checkpoint import WEIGHTS_DIR
 from duplex_agent.model.flow import step_times
 from duplex_agent.model.spoken_text import speakable
 from duplex_agent.model.thinker import Thinker, load_thinker
 from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
+from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.voice_drift import drift
 from duplex_evals.voice_figures import VoiceFigures, figures
@@ -178,14 +178,5 @@ def main(
     console.print(f"figures: {write_report(out, report)}", highlight=False)
 
 
-def command() -> None:
-    """Entry point: an expected error is one line, exit code 1."""
-    try:
-        typer.run(main)
-    except DuplexError as error:
-        typer.secho(f"duplex_evals.mouth: {error}", err=True, fg=typer.colors.RED)
-        raise SystemExit(1) from error
-
-
 if __name__ == "__main__":
-    command()
+    run(main, "duplex_evals.mouth")

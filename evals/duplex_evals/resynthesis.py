@@ -18,12 +18,12 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.errors import DuplexError
 from duplex_agent.model import checkpoint
 from duplex_agent.model.codec import OUTPUT_DELAY_SAMPLES
 from duplex_agent.model.latents import LatentEncoder
 from duplex_agent.model.voice import load_voice
 from duplex_agent.train.latent_cache import ENCODER_FILE
+from duplex_evals.command import run
 from duplex_evals.content.speech_quality import speech_quality
 from duplex_evals.listening_page import resynthesis
 from duplex_evals.recogniser import WordErrors, transcribe, word_errors
@@ -100,8 +100,4 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        typer.run(main)
-    except DuplexError as error:
-        typer.secho(f"duplex_evals.resynthesis: {error}", err=True, fg=typer.colors.RED)
-        raise SystemExit(1) from error
+    run(main, "duplex_evals.resynthesis")

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from duplex_agent.errors import DuplexError
 from duplex_agent.model.ear_stream import WEIGHTS
 from duplex_agent.model.hearing import LOOK_AHEADS
 from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding import ear, questions, quiet, remarks, text
 from duplex_evals.understanding.report import PARTS, PartReport, for_terminal, write
@@ -68,14 +68,5 @@ def _measure(name: str, subject: Subject, rows: ResultRows, limit: int | None) -
     return parts[name](subject, rows, limit)
 
 
-def command() -> None:
-    """Entry point: an expected error is one line, exit code 1."""
-    try:
-        typer.run(main)
-    except DuplexError as error:
-        typer.secho(f"duplex_evals.understanding: {error}", err=True, fg=typer.colors.RED)
-        raise SystemExit(1) from error
-
-
 if __name__ == "__main__":
-    command()
+    run(main, "duplex_evals.understanding")

@@ -156,7 +156,7 @@ def _cost_table(heard: dict[str, Pairs]) -> Table:
         "ms from the end of speech to the last token, median / p95",
         "target",
     ]
-    note = "One thread. The last token counts at the end of the tick that gives it."
+    note = "Of all threads. The last token counts at the end of the tick that gives it."
     return Table("Compute and delay of the ear", columns, lines, note)
 
 

@@ -23,8 +23,8 @@ _NO_AGENT: Final = np.zeros(AGENT_TICK_SAMPLES, np.float32)
 @dataclass(frozen=True)
 class Heard:
     """What the ear gave. ``delay_ms``: from the end of speech to the end of the tick with the last
-    word, None when nothing was heard. ``compute_ms``: processor time of each tick, one thread.
-    ``letters``: what the character head alone would say, "" for an ear without one.
+    word, None when nothing was heard. ``compute_ms``: processor time of the process in
+    each tick, for the decoder runs on a thread of its own. ``letters``: what the character head alone would say, "" for an ear without one.
     """
 
     words: list[HeardWord]
@@ -52,9 +52,9 @@ def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: in
     compute_ms, last_ms = [], None
     for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
         arrived = channel.apply(pcm, _NO_AGENT)
-        began = time.thread_time()
+        began = time.process_time()
         found = ear.step(state, arrived).words
-        compute_ms.append((time.thread_time() - began) * 1000)
+        compute_ms.append((time.process_time() - began) * 1000)
         words += found
         if found:
             last_ms = number * TICK_MS

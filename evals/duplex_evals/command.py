@@ -1,0 +1,16 @@
+"""How the single measurements run from a shell: an expected error is one line, exit code 1."""
+
+from collections.abc import Callable
+
+import typer
+
+from duplex_agent.errors import DuplexError
+
+
+def run(main: Callable[..., None], name: str) -> None:
+    """Call ``main`` with the command line's arguments; ``name`` stands before an error."""
+    try:
+        typer.run(main)
+    except DuplexError as error:
+        typer.secho(f"{name}: {error}", err=True, fg=typer.colors.RED)
+        raise SystemExit(1) from error
