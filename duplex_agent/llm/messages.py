@@ -42,9 +42,9 @@ class Messages:
         """Characters that the open turn may still take."""
         return LONGEST_TURN - len(self.user_text)
 
-    def hear(self, embedding: NDArray[np.float32], piece: str) -> None:
-        """Add the text of one token of the user."""
-        self.user_text += piece
+    def hear(self, embeddings: NDArray[np.float32], text: str) -> None:
+        """Add what the user's tokens say; the tokens themselves are for a thinker."""
+        self.user_text += text
 
     def forget_user(self) -> None:
         """Drop the open user turn as if it had not been."""

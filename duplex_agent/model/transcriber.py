@@ -84,9 +84,10 @@ class TranscriberState:
     speaking: bool = False
 
     @property
-    def since(self) -> int:
-        """The last tick of the last word that stands, or the one before the window."""
-        return self.standing[-1].last_tick if self.standing else self.first - 1
+    def new_letters(self) -> int:
+        """Letters spelled since the last word that stands."""
+        since = self.standing[-1].last_tick if self.standing else self.first - 1
+        return sum(tick > since for _, tick in self.spelled)
 
     def settled(self, config: TranscriberConfig) -> bool:
         """Whether every word said so far was given out."""
@@ -194,19 +195,17 @@ class Transcriber:
 
     def _settle(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
         """The speaker pauses: whatever was said since the last word stands."""
-        if sum(tick > state.since for _, tick in state.spelled) < self.config.least_letters:
+        if state.new_letters < self.config.least_letters:
             return replace(state, reading=(), unread=0), []
         words = self._read(state)
         return self._stand(state, words, len(words))
 
     def _read(self, state: TranscriberState) -> list[tuple[ReadPiece, ...]]:
         """The words behind those that stand."""
-        standing = [piece for word in state.standing for piece in word.pieces]
+        standing = [piece.id for word in state.standing for piece in word.pieces]
         sound = np.concatenate([*state.features, self._silence])
-        pieces = self._decoder.read(sound, [piece.id for piece in standing])[len(standing) :]
-        words = words_of(pieces)
-        heard = sum(tick > state.since for _, tick in state.spelled)
-        believable = self.config.letters_more + self.config.letters_per_letter * heard
+        words = words_of(self._decoder.read(sound, standing))
+        believable = self.config.letters_per_letter * state.new_letters + self.config.letters_more
         if _letters(words) > believable:
             words = without_echo([word.pieces for word in state.standing], words)
         while words and _letters(words) > believable:

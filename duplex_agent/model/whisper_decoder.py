@@ -43,7 +43,7 @@ class Decoder(Protocol):
     """Features to text."""
 
     def read(self, features: NDArray[np.float32], written: Sequence[int] = ()) -> list[ReadPiece]:
-        """The whole text of ``features`` [frames, width], which begins with pieces ``written``."""
+        """The text of ``features`` [frames, width] behind the pieces ``written`` it begins with."""
         ...
 
 
@@ -81,10 +81,10 @@ class WhisperDecoder:
             suppress_tokens=self._silenced,
             return_logits_vocab=True,
         )
-        pieces = []
-        for id_, logits in zip(result.sequences_ids[0], result.logits[0], strict=False):
-            pieces.append(self._piece(id_, np.asarray(logits, np.float32)))
-        return pieces
+        new = slice(len(written), None)
+        # One more row of logits than pieces where the end was reached.
+        pairs = zip(result.sequences_ids[0][new], result.logits[0][new], strict=False)
+        return [self._piece(id_, np.asarray(logits, np.float32)) for id_, logits in pairs]
 
     def _piece(self, id_: int, logits: NDArray[np.float32]) -> ReadPiece:
         shares = np.exp(logits - logits.max())

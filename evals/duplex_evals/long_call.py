@@ -26,6 +26,7 @@ from duplex_agent.clock import TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.session import DuplexSession
 from duplex_agent.duplex.turns import TurnLog, TurnRow
 from duplex_evals.clips import load_clip
+from duplex_evals.command import run
 from duplex_evals.facts import AGES_MIN, Fact, Line, TalkPlan
 from duplex_evals.scenario import Clip
 
@@ -219,4 +220,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "duplex_evals.long_call")

@@ -26,6 +26,7 @@ from duplex_agent.train.latent_cache import ENCODER_FILE
 from duplex_evals.command import run
 from duplex_evals.content.speech_quality import speech_quality
 from duplex_evals.listening_page import resynthesis
+from duplex_evals.mouth import SENTENCES
 from duplex_evals.recogniser import WordErrors, transcribe, word_errors
 from duplex_evals.voice_speaking import Sound, for_listeners, lines, teacher_speech
 
@@ -74,7 +75,7 @@ def main(
     voice = load_voice(folder=weights)
     pairs: list[tuple[Heard, Heard]] = []
     alike: list[tuple[float, float]] = []
-    for text in track(lines("mouth_sentences.txt")[: limit or None], console=Console(stderr=True)):
+    for text in track(lines(SENTENCES)[: limit or None], console=Console(stderr=True)):
         source = teacher_speech(text)
         made = resynthesis(encoder, voice, source)[OUTPUT_DELAY_SAMPLES:]
         pairs.append((judged(text, source), judged(text, made)))

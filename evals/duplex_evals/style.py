@@ -26,6 +26,7 @@ from rich.table import Table
 from duplex_agent.model.chat import EXAMPLES, SYSTEM_PROMPT, ChatFormat, chat_format
 from duplex_agent.model.sampling import Sampler, Sampling
 from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
+from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions
 
 LONGEST: Final = 60
@@ -184,4 +185,4 @@ def main(
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    run(main, "duplex_evals.style")

@@ -89,7 +89,7 @@ class LettersRead:
 
     def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
         ticks = (len(features) - len(SILENCE)) // FEATURES_PER_TICK
-        ids = [*written, *range(len(written), ticks // 2)]
+        ids = range(len(written), ticks // 2)
         return [ReadPiece(i, ((f" {chr(97 + i % 26)}", 1.0),)) for i in ids]
 
 

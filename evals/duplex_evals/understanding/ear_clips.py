@@ -1,14 +1,15 @@
 """Transcribed speech for the ear: held-out synthetic voices and human readers."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Final
 
 from duplex_agent.assets_table import Asset, Wheel
+from duplex_evals.content.spoken_qa import voice_of
 from duplex_evals.errors import ClipError
 from duplex_evals.pools import transcripts
 from duplex_evals.scenario import Clip
 from duplex_evals.understanding.sentence_embedding import local_file
+from duplex_evals.voice_speaking import lines
 
 SYNTHETIC: Final = "synthetic"
 LIBRIVOX: Final = "LibriVox"
@@ -44,10 +45,6 @@ _TEXT: Final = (
     " present period that some of its noisiest authorities insisted on its being received, for good"
     " or for evil, in the superlative degree of comparison only."
 )
-_VOICES: Final = (
-    "tebukuro", "tebukuro-kumo", "tebukuro", "tebukuro-kumo", "rms",
-    "tebukuro", "tebukuro-kumo", "en-us+m7", "rms", "en-gb+f4",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -59,16 +56,9 @@ class Spoken:
     clip: Clip
 
 
-def sentences() -> list[str]:
-    """The fixed held-out sentences."""
-    text = files("duplex_evals").joinpath("data/ear_sentences.txt").read_text("utf-8")
-    return text.splitlines()
-
-
 def synthetic(limit: int | None) -> list[Spoken]:
     """The held-out sentences in held-out voices."""
-    voices = [_VOICES[n % len(_VOICES)] for n in range(len(sentences()))]
-    pairs = list(zip(sentences(), voices, strict=True))[:limit]
+    pairs = [(text, voice_of(n)) for n, text in enumerate(lines("ear_sentences.txt")[:limit])]
     return [Spoken(SYNTHETIC, voice, Clip(text=text, voice=voice)) for text, voice in pairs]
 
 

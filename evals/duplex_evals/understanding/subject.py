@@ -1,12 +1,9 @@
 """What is measured: one ear, one thinker, their settings, and the names under which rows stand."""
 
 import hashlib
-import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -16,9 +13,6 @@ from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
 from duplex_agent.model.voice import Voice, load_voice
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding.asking import Asker
-
-# Looked at before it is called: not every language model has this setting.
-_LOAD_THINKER: Final[Callable[..., Thinker]] = load_thinker
 
 
 @dataclass(frozen=True)
@@ -43,12 +37,8 @@ class Subject:
 
     @cached_property
     def thinker(self) -> Thinker:
-        """Raises ThinkerError, and EvalError for a LoRA that cannot be attached."""
-        if self.lora is None:
-            return load_thinker(self.thinker_name)
-        if "lora" not in inspect.signature(_LOAD_THINKER).parameters:
-            raise EvalError("this language model takes no LoRA: leave out --lora")
-        return _LOAD_THINKER(self.thinker_name, lora=self.lora)
+        """Raises ThinkerError, and CheckpointError for a LoRA that cannot be attached."""
+        return load_thinker(self.thinker_name, lora=self.lora)
 
     @cached_property
     def asker(self) -> Asker:
