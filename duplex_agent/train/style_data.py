@@ -9,7 +9,8 @@ model writes without any of this, so that it can be held to that.
 import copy
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -30,6 +31,7 @@ from duplex_agent.train.user_text import everyday
 
 TOP: Final = 32  # likeliest ids kept of a distribution; the rest is one bucket
 _BATCH: Final = 64
+_SAME_REPLIES: Final = 2
 _NOT_SPOKEN: Final = frozenset("0123456789*#`|<>{}[]_~\\\n%$€£&+=°@/")
 _PLAIN_PROMPTS: Final = ("", "You are a helpful assistant.")
 
@@ -66,16 +68,17 @@ def prepare_rows(
 ) -> list[StyleRow]:
     """The rows in ``work``, generated with ``model()`` if they are not there yet.
 
-    The replies can be read in ``style-replies.jsonl``. Raises TrainingError if none is usable.
+    The replies stand in ``style-replies.jsonl``, may be read and weeded there, and are not written
+    again while the file exists. Raises TrainingError if none is usable.
     """
     file = work / "style-rows.npz"
     if not file.exists():
         work.mkdir(parents=True, exist_ok=True)
         maker = _Maker(model(), tokenizer, sizes, seed)
-        kept = list(maker.spoken())
-        lines = [{"history": p.history, "prompt": p.text, "reply": r.text} for p, r in kept]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        (work / "style-replies.jsonl").write_text(text, encoding="utf-8")
+        written = work / "style-replies.jsonl"
+        if not written.exists():
+            _write_replies(written, list(maker.spoken()))
+        kept = list(_varied(_read_replies(written)))
         _store(file, [*maker.spoken_rows(kept), *maker.anchor_rows()])
     rows = list(_stored(file))
     if not any(row.spoken for row in rows):
@@ -87,6 +90,38 @@ def prepare_rows(
 class _Prompt:
     text: str
     history: tuple[Exchange, ...] = ()
+
+
+_Spoken = tuple[_Prompt, SpokenReply]
+
+
+def _write_replies(file: Path, kept: Sequence[_Spoken]) -> None:
+    lines = [
+        {"history": p.history, "prompt": p.text, "reply": r.text, "verbatim": r.verbatim}
+        for p, r in kept
+    ]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+
+def _read_replies(file: Path) -> Iterator[_Spoken]:
+    """Raises TrainingError for a line that is no reply."""
+    for number, line in enumerate(file.read_text("utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            history = tuple((user, agent) for user, agent in row["history"])
+            reply = SpokenReply(row["reply"], row["verbatim"])
+            yield _Prompt(row["prompt"], history), reply
+        except (ValueError, KeyError, TypeError) as error:
+            raise TrainingError(f"{file}, line {number}: not a reply ({error})") from error
+
+
+def _varied(kept: Iterable[_Spoken]) -> Iterator[_Spoken]:
+    """Without what was already said twice: a small model has sentences that fit everything."""
+    said: Counter[str] = Counter()
+    for prompt, reply in kept:
+        said[normalise(reply.text)] += 1
+        if said[normalise(reply.text)] <= _SAME_REPLIES:
+            yield prompt, reply
 
 
 class _Maker:
