@@ -1,14 +1,15 @@
 """The streaming ear: 80 ms of sound in, the continuous tokens that became certain with it out.
 
 Encoder and character head give features and letters a few ticks late; the transcriber turns them
-into words; a word is a few tokens in the thinker's embedding space.
+into words; a word is a few tokens in the thinker's embedding space: those of its spelling, or what
+the neural adapter made of its ticks.
 """
 
 import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 import numpy as np
 import torch
@@ -18,8 +19,18 @@ from torch import Tensor
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.errors import AudioError, CheckpointError
 from duplex_agent.model import checkpoint
+from duplex_agent.model.adapter import Rate
+from duplex_agent.model.adapter_file import load_adapter
+from duplex_agent.model.adapter_stream import AdapterStream, AdapterStreamState
 from duplex_agent.model.ear import BLANK, CHARACTERS, FEATURES_PER_TICK, EarEncoder, EncoderState
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS, HeardWord, Hearing
+from duplex_agent.model.hearing import (
+    DEFAULT_LOOK_AHEAD,
+    DEFAULT_TOKENS,
+    LOOK_AHEADS,
+    HeardWord,
+    Hearing,
+    TokenKind,
+)
 from duplex_agent.model.language_model import find_language_model
 from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.text_tokenizer import TextTokenizer
@@ -32,24 +43,31 @@ _FLUSH_TICKS: Final = 12
 _SILENCE_TICKS: Final = 50
 # Whisper counts places from the beginning of a recording, and knows 1,500 of them.
 _PLACES_IN_SILENCE: Final = 400
+_RATES: Final[dict[TokenKind, Rate]] = {"12.5hz": 1, "6.25hz": 2}
 
 
 @dataclass
 class EarState:
     """Everything the ear remembers of one conversation.
 
-    ``spelled`` is what the character head alone would say.
+    ``spelled`` is what the character head alone would say; ``tokens`` belong to the adapter, where
+    there is one.
     """
 
     encoder: EncoderState
     transcriber: TranscriberState
     spelled: str = ""
     last_character: int = BLANK
+    tokens: AdapterStreamState | None = None
 
     def clone(self) -> "EarState":
         """An independent copy, for trying out what comes next."""
         return EarState(
-            copy.deepcopy(self.encoder), self.transcriber, self.spelled, self.last_character
+            copy.deepcopy(self.encoder),
+            self.transcriber,
+            self.spelled,
+            self.last_character,
+            self.tokens.clone() if self.tokens else None,
         )
 
 
@@ -72,12 +90,16 @@ class StreamingEar:
         transcriber: Transcriber,
         tokenizer: TextTokenizer,
         embedding_table: NDArray[np.float32],
+        adapter: AdapterStream | None = None,
     ) -> None:
-        """``embedding_table`` [vocabulary, width] is the thinker's, ``tokenizer`` as well."""
+        """``embedding_table`` [vocabulary, width] is the thinker's, ``tokenizer`` as well; an
+        ``adapter`` gives words their tokens in place of both.
+        """
         self.encoder = encoder.eval()
         self._transcriber = transcriber
         self._tokenizer = tokenizer
         self._table = embedding_table
+        self._adapter = adapter
 
     @property
     def look_ahead_ticks(self) -> int:
@@ -86,7 +108,8 @@ class StreamingEar:
 
     def new_state(self) -> EarState:
         """A state that has heard nothing."""
-        return EarState(self.encoder.new_state(), TranscriberState())
+        tokens = self._adapter.new_state() if self._adapter else None
+        return EarState(self.encoder.new_state(), TranscriberState(), tokens=tokens)
 
     def embed(self, word: Word) -> NDArray[np.float32]:
         """A row per piece of the likeliest spelling, rivals of as many pieces mixed in."""
@@ -110,17 +133,36 @@ class StreamingEar:
         features = self.encoder.step(state.encoder, torch.from_numpy(pcm)[None])
         if int(state.encoder.tick[0]) <= self.look_ahead_ticks:
             return Hearing()
-        letters, state.last_character = decode_characters(
-            self.encoder.logits(features)[0], state.last_character
-        )
+        shares = self.encoder.logits(features)[0]
+        letters, state.last_character = decode_characters(shares, state.last_character)
+        if self._adapter and state.tokens:
+            self._adapter.hear(state.tokens, features[0], shares)
         state.spelled += letters
         state.transcriber, words = self._transcriber.step(
             state.transcriber, features[0].numpy(), letters
         )
         if not state.transcriber.speaking:
             self._begin_again(state.encoder)
-        heard = (HeardWord(self.embed(w), w.text, w.first_tick, w.last_tick) for w in words)
-        return Hearing(tuple(heard), state.transcriber.settled(self._transcriber.config))
+        settled = state.transcriber.settled(self._transcriber.config)
+        heard = [
+            HeardWord(row, word.text, word.first_tick, word.last_tick)
+            for word, row in zip(words, self._tokens(state, words, settled), strict=True)
+        ]
+        return Hearing(tuple(heard), settled)
+
+    def _tokens(
+        self, state: EarState, words: list[Word], settled: bool
+    ) -> list[NDArray[np.float32]]:
+        """The embeddings of ``words``; in a pause the last one also has what came behind it."""
+        if self._adapter is None or state.tokens is None:
+            return [self.embed(word) for word in words]
+        ends = [word.last_tick for word in words]
+        if settled and words:
+            ends[-1] = state.transcriber.tick - 1
+        return [
+            self._adapter.take(state.tokens, word.first_tick, end)
+            for word, end in zip(words, ends, strict=True)
+        ]
 
     def flush(self, state: EarState) -> list[Hearing]:
         """What is still inside, as if a second of silence followed."""
@@ -148,11 +190,18 @@ def save_ear(path: Path, encoder: EarEncoder) -> None:
     checkpoint.save(path, tensors, {"recipe": "ear", "characters": CHARACTERS}, int8=True)
 
 
-def load_ear(path: Path = WEIGHTS, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> StreamingEar:
+def load_ear(
+    path: Path = WEIGHTS,
+    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
+    tokens: TokenKind = DEFAULT_TOKENS,
+) -> StreamingEar:
     """The shipped ear, hearing 1, 2 or 4 ticks of 80 ms ahead.
 
-    Raises CheckpointError for another look-ahead or damaged weights, and AssetError.
+    Raises CheckpointError for another look-ahead, other ``tokens`` or damaged weights, and
+    AssetError.
     """
+    if tokens not in get_args(TokenKind):
+        raise CheckpointError(f"no tokens {tokens!r}: {', '.join(get_args(TokenKind))}")
     if look_ahead_ticks not in LOOK_AHEADS:
         raise CheckpointError(
             f"the ear was not trained for a look-ahead of {look_ahead_ticks} ticks: {LOOK_AHEADS}"
@@ -160,9 +209,13 @@ def load_ear(path: Path = WEIGHTS, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -
     tensors, _ = checkpoint.load(path)
     encoder = EarEncoder(look_ahead_ticks=look_ahead_ticks)
     checkpoint.load_module(encoder, tensors, "encoder.")
-    text = prepared_text(find_language_model(DEFAULT_MODEL))
+    language = find_language_model(DEFAULT_MODEL)
+    text = prepared_text(language)
     transcriber = Transcriber(_decoder(), silence_features(encoder.eval()))
-    return StreamingEar(encoder, transcriber, text.tokenizer, text.embedding)
+    adapter = None
+    if tokens != "words":
+        adapter = AdapterStream(load_adapter(text.embedding, language.fingerprint), _RATES[tokens])
+    return StreamingEar(encoder, transcriber, text.tokenizer, text.embedding, adapter)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, Hearing
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, Hearing, TokenKind
 from duplex_agent.model.thinker import Thinker
 
 WARM_UP_TICKS = 6
@@ -88,18 +88,23 @@ class FlowOmni:
     voice: Voice
 
 
-def load(thinker: str | None = None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> FlowOmni:
+def load(
+    thinker: str | None = None,
+    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
+    tokens: TokenKind = DEFAULT_TOKENS,
+) -> FlowOmni:
     """The trained parts, from the package and the asset cache.
 
     ``thinker``: another language model by pretrained part, path or hub name.
-    ``look_ahead_ticks``: how far the ear hears ahead, 1, 2 or 4.
+    ``look_ahead_ticks``: how far the ear hears ahead, 1, 2 or 4. ``tokens``: what it tells the
+    thinker.
     Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
     """
     from duplex_agent.model.ear_stream import load_ear
     from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
     from duplex_agent.model.voice import load_voice
 
-    ear = load_ear(look_ahead_ticks=look_ahead_ticks)
+    ear = load_ear(look_ahead_ticks=look_ahead_ticks, tokens=tokens)
     model = FlowOmni(ear, load_thinker(thinker or DEFAULT_MODEL), load_voice())
     warm_up(model)
     return model

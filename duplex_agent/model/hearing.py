@@ -1,7 +1,7 @@
 """What an ear says after each tick: the words that became certain, and whether any are pending."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 LOOK_AHEADS: Final = (1, 2, 4)
 """Ticks that an ear may be told to hear ahead: more is later and more exact."""
 DEFAULT_LOOK_AHEAD: Final = 4
+TokenKind = Literal["words", "12.5hz", "6.25hz"]
+"""What the thinker is told: embeddings of the words as spelled, or the neural adapter's tokens."""
+DEFAULT_TOKENS: Final = "words"
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ _BUILDERS: dict[str, str] = {
     "mouth-energy": "duplex_agent.train.recipes.mouth_energy",
     "mouth-fsq": "duplex_agent.train.recipes.mouth_fsq",
     "ear": "duplex_agent.train.recipes.ear",
+    "adapter": "duplex_agent.train.recipes.adapter",
     "thinker-style": "duplex_agent.train.recipes.thinker_style",
 }
 
