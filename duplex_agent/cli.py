@@ -79,6 +79,20 @@ LookAhead = Annotated[
 ]
 
 
+class TokensOption(StrEnum):
+    """What the ear tells the thinker."""
+
+    WORDS = "words"
+    EVERY_TICK = "12.5hz"
+    EVERY_SECOND = "6.25hz"
+
+
+Tokens = Annotated[
+    TokensOption,
+    typer.Option(help="what the ear tells its language model: words, or a neural adapter's tokens"),
+]
+
+
 @app.callback()
 def _options(
     version: Annotated[
@@ -97,6 +111,7 @@ def serve(
     llm_model: LlmModel = None,
     llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
     look_ahead: LookAhead = LookAheadMs.LONG,
+    tokens: Tokens = TokensOption.WORDS,
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk.
 
@@ -106,7 +121,9 @@ def serve(
     from duplex_agent.gateway.server import serve as serve_gateway
 
     endpoint = endpoint_of(llm, llm_model, llm_timeout)
-    config = GatewayConfig(slots=slots, llm=endpoint, look_ahead_ticks=look_ahead.ticks)
+    config = GatewayConfig(
+        slots=slots, llm=endpoint, look_ahead_ticks=look_ahead.ticks, tokens=tokens.value
+    )
     serve_gateway(host, port, config)
 
 
@@ -121,6 +138,7 @@ def talk(
     llm_model: LlmModel = None,
     llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
     look_ahead: LookAhead = LookAheadMs.LONG,
+    tokens: Tokens = TokensOption.WORDS,
 ) -> None:
     """Play a recording into the agent and keep what it answers."""
     endpoint = endpoint_of(llm, llm_model, llm_timeout)
@@ -128,7 +146,7 @@ def talk(
     from duplex_agent.duplex.files import talk_file
     from duplex_agent.engine.sessions import load_parts
 
-    talk_file(source, out, json, partial(load_parts, endpoint, look_ahead.ticks))
+    talk_file(source, out, json, partial(load_parts, endpoint, look_ahead.ticks, tokens.value))
 
 
 @app.command()

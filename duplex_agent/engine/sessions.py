@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
+from duplex_agent.errors import MindError
 from duplex_agent.llm.endpoint import Endpoint, api_key
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
 
 if TYPE_CHECKING:
     from duplex_agent.duplex.session import OpenMind
@@ -35,17 +36,21 @@ SessionFactory = Callable[[int], Session]
 DEFAULT_FACTORY = "duplex_agent.engine.sessions:load"
 
 
-def load(llm: Endpoint | None = None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> SessionFactory:
+def load(
+    llm: Endpoint | None = None,
+    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
+    tokens: TokenKind = DEFAULT_TOKENS,
+) -> SessionFactory:
     """Load the network once; every call of the result opens a conversation on it.
 
     ``llm``: the chat endpoint that writes the replies, in place of the thinker.
-    ``look_ahead_ticks``: how far the ear hears ahead.
+    ``look_ahead_ticks``: how far the ear hears ahead. ``tokens``: what it tells the thinker.
     Raises AssetError or CheckpointError when a part of the network is missing.
     """
     from duplex_agent.duplex.config import SessionConfig
     from duplex_agent.duplex.session import DuplexSession
 
-    model, open_mind = load_parts(llm, look_ahead_ticks)
+    model, open_mind = load_parts(llm, look_ahead_ticks, tokens)
 
     def open_session(seed: int) -> Session:
         return DuplexSession(model, SessionConfig(), seed=seed, open_mind=open_mind)
@@ -58,12 +63,15 @@ def load(llm: Endpoint | None = None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD
 
 
 def load_parts(
-    llm: Endpoint | None, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD
+    llm: Endpoint | None,
+    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
+    tokens: TokenKind = DEFAULT_TOKENS,
 ) -> "tuple[FlowOmni | EarAndVoice, OpenMind | None]":
     """What a session is made of: the network, and the mind where that is not the thinker.
 
     The key of the endpoint is read from the environment. Raises MindError for a key that cannot
-    be one, AssetError or CheckpointError when a part of the network is missing.
+    be one and for ``tokens`` that no endpoint can be sent, AssetError or CheckpointError when a
+    part of the network is missing.
     """
     import torch
 
@@ -71,7 +79,9 @@ def load_parts(
 
     torch.set_num_threads(1)
     if llm is None:
-        return flow_omni.load(look_ahead_ticks=look_ahead_ticks), None
+        return flow_omni.load(look_ahead_ticks=look_ahead_ticks, tokens=tokens), None
+    if tokens != "words":
+        raise MindError(f"a chat endpoint reads words: no {tokens} tokens with --llm")
     from duplex_agent.llm.client import ChatClient
     from duplex_agent.llm.remote_mind import RemoteMind
 

@@ -13,6 +13,7 @@ from duplex_agent.engine.link import WorkerLink
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.errors import WorkerDied
 from duplex_agent.llm.endpoint import Endpoint
+from duplex_agent.model.hearing import TokenKind
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,8 @@ class Supervisor:
     """One worker process, kept alive until ``stop``.
 
     ``factory`` names the callable (``module:attribute``) that loads the model in the worker;
-    it is given ``llm``, the chat endpoint that writes the replies, and ``look_ahead_ticks`` of the
-    ear, where they are not None.
+    it is given ``llm``, the chat endpoint that writes the replies, ``look_ahead_ticks`` of the ear
+    and the ``tokens`` that it gives, where they are not None.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Supervisor:
         slots: int = 1,
         llm: Endpoint | None = None,
         look_ahead_ticks: int | None = None,
+        tokens: TokenKind | None = None,
     ) -> None:
         self._factory = factory
         self._slots = slots
         self._llm = llm
         self._look_ahead_ticks = look_ahead_ticks
+        self._tokens = tokens
         self._process: asyncio.subprocess.Process | None = None
         self._link: WorkerLink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -127,6 +130,8 @@ class Supervisor:
                 arguments += [f"--llm-timeout={self._llm.timeout_s}"]
             if self._look_ahead_ticks is not None:
                 arguments += ["--look-ahead-ticks", str(self._look_ahead_ticks)]
+            if self._tokens is not None:
+                arguments += ["--tokens", self._tokens]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "duplex_agent.engine.worker", "--slots", str(self._slots)),

@@ -116,10 +116,15 @@ def main() -> None:
     parser.add_argument("--llm", help="URL of the chat endpoint that writes the replies")
     parser.add_argument("--llm-model")
     parser.add_argument("--look-ahead-ticks", type=int, help="how far the ear hears ahead")
+    parser.add_argument("--tokens", help="what the ear tells the thinker")
     parser.add_argument("--llm-timeout", type=float, default=DEFAULT_TIMEOUT_S)
     arguments = parser.parse_args()
     llm = endpoint_of(arguments.llm, arguments.llm_model, arguments.llm_timeout)
-    asked = {"llm": llm, "look_ahead_ticks": arguments.look_ahead_ticks}
+    asked = {
+        "llm": llm,
+        "look_ahead_ticks": arguments.look_ahead_ticks,
+        "tokens": arguments.tokens,
+    }
     options = {name: value for name, value in asked.items() if value is not None}
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     with socket.socket(fileno=arguments.socket) as connection:

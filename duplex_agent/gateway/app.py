@@ -20,6 +20,7 @@ from duplex_agent.gateway.call import CallTimeouts
 from duplex_agent.gateway.calls import Calls
 from duplex_agent.gateway.offer import MAX_OFFER_BYTES
 from duplex_agent.llm.endpoint import Endpoint
+from duplex_agent.model.hearing import TokenKind
 
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -40,7 +41,8 @@ class GatewayConfig:
     """What a gateway serves. ``factory`` names what the worker loads (``module:callable``).
 
     ``llm``: the chat endpoint that writes the replies, in place of the worker's own thinker.
-    ``look_ahead_ticks``: how far the ear hears ahead, None for its default.
+    ``look_ahead_ticks``: how far the ear hears ahead, ``tokens``: what it tells the thinker, None
+    for its defaults.
     """
 
     factory: str = DEFAULT_FACTORY
@@ -48,11 +50,14 @@ class GatewayConfig:
     timeouts: CallTimeouts = field(default_factory=CallTimeouts)
     llm: Endpoint | None = None
     look_ahead_ticks: int | None = None
+    tokens: TokenKind | None = None
 
 
 def create_app(config: GatewayConfig) -> FastAPI:
     """The application; its life span is the life span of the worker."""
-    supervisor = Supervisor(config.factory, config.slots, config.llm, config.look_ahead_ticks)
+    supervisor = Supervisor(
+        config.factory, config.slots, config.llm, config.look_ahead_ticks, config.tokens
+    )
     calls = Calls(supervisor, config.timeouts)
 
     @asynccontextmanager

@@ -9,6 +9,7 @@ on beside it. Half of the steps hear every tick, half every second one.
 import copy
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -155,8 +156,9 @@ class AdapterRecipe(Recipe):
         assert self._source is not None, "prepare() finds it"
         return self._source
 
-    @property
+    @cached_property
     def tokenizer(self) -> TextTokenizer:
+        """The language model's."""
         return prepared_text(self.source).tokenizer
 
     def prepare(self, work: Path) -> None:

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 
 from duplex_agent.model.ear_stream import WEIGHTS
-from duplex_agent.model.hearing import LOOK_AHEADS
+from duplex_agent.model.hearing import DEFAULT_TOKENS, LOOK_AHEADS, TokenKind
 from duplex_agent.model.thinker import DEFAULT_MODEL
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
@@ -35,6 +35,7 @@ def main(
     examples: Annotated[bool, typer.Option(help="Example exchanges before the turn.")] = True,
     ear_weights: Annotated[Path, typer.Option(help="Weights of the ear.")] = WEIGHTS,
     look_ahead: Annotated[int, typer.Option(help="Ticks: 1, 2 or 4; 0: the ear's own.")] = 0,
+    tokens: Annotated[TokenKind, typer.Option(help="What the ear gives.")] = DEFAULT_TOKENS,
 ) -> None:
     """Measure, print the tables, write them to OUT."""
     chosen = [name for name in PARTS if name in (parts or PARTS)]
@@ -44,7 +45,12 @@ def main(
         raise EvalError(f"--look-ahead {look_ahead}: only 1, 2 or 4 ticks")
     console = Console()
     subject = Subject(
-        thinker, None if lora == NO_LORA else Path(lora), examples, ear_weights, look_ahead or None
+        thinker,
+        None if lora == NO_LORA else Path(lora),
+        examples,
+        ear_weights,
+        look_ahead or None,
+        tokens,
     )
     for mark in (subject.mind_mark, subject.ear_mark):  # reads the files that the command names
         console.print(f"measuring {mark}", highlight=False)

@@ -8,7 +8,9 @@ from pathlib import Path
 import torch
 
 from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.model.adapter_file import WEIGHTS as ADAPTER
 from duplex_agent.model.ear_stream import WEIGHTS, StreamingEar, load_ear
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
 from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
 from duplex_agent.model.voice import Voice, load_voice
 from duplex_evals.errors import EvalError
@@ -20,7 +22,8 @@ class Subject:
     """Loads its parts when they are first needed: a finished run needs none of them.
 
     ``look_ahead`` in ticks, None for the ear's own; ``lora`` None for the bare language model;
-    ``examples``: whether the example exchanges stand before the conversation.
+    ``examples``: whether the example exchanges stand before the conversation; ``tokens``: what the
+    ear gives.
     """
 
     thinker_name: str = DEFAULT_MODEL
@@ -28,12 +31,13 @@ class Subject:
     examples: bool = True
     ear_weights: Path = WEIGHTS
     look_ahead: int | None = None
+    tokens: TokenKind = DEFAULT_TOKENS
 
     @cached_property
     def ear(self) -> StreamingEar:
         """Raises CheckpointError, also for a look-ahead that the ear was not trained for."""
         torch.set_num_threads(1)
-        return open_ear(self.ear_weights, self.look_ahead)
+        return open_ear(self.ear_weights, self.look_ahead, self.tokens)
 
     @cached_property
     def thinker(self) -> Thinker:
@@ -71,21 +75,24 @@ class Subject:
 
     @cached_property
     def ear_mark(self) -> str:
-        """Names the ear: weights by their bytes, look-ahead."""
+        """Names the ear: weights by their bytes, look-ahead, and the adapter if it speaks."""
         ahead = "own" if self.look_ahead is None else str(self.look_ahead)
-        return f"{file_mark(self.ear_weights)}@{ahead}"
+        adapter = "" if self.tokens == "words" else f" {self.tokens} {file_mark(ADAPTER)}"
+        return f"{file_mark(self.ear_weights)}@{ahead}{adapter}"
 
     def without_lora(self) -> "Subject":
         """The same ear with the bare language model and the examples it was chosen with."""
         return replace(self, lora=None, examples=True)
 
 
-def open_ear(weights: Path = WEIGHTS, look_ahead: int | None = None) -> StreamingEar:
-    """The ear of ``weights``, looking that many ticks ahead.
+def open_ear(
+    weights: Path = WEIGHTS, look_ahead: int | None = None, tokens: TokenKind = DEFAULT_TOKENS
+) -> StreamingEar:
+    """The ear of ``weights``, looking that many ticks ahead and giving ``tokens``.
 
     Raises CheckpointError, also for a look-ahead that it was not trained for.
     """
-    return load_ear(weights) if look_ahead is None else load_ear(weights, look_ahead)
+    return load_ear(weights, look_ahead or DEFAULT_LOOK_AHEAD, tokens)
 
 
 def text_mark(text: str) -> str:
