@@ -103,7 +103,7 @@ class _Run:
         return {t: script_faults(self.voice, t) for t in self._track(texts, "script")}
 
     def seconds(self, total: float) -> Callable[[], None]:
-        task = self._progress.add_task("one long reply, s", total=total)
+        task = self._progress.add_task("long replies, s", total=total)
         return lambda: self._progress.advance(task)
 
 
@@ -133,7 +133,8 @@ def main(
     thinker: Annotated[States, typer.Option(help="The thinker's hidden states.")] = States.OFF,
     teacher: Annotated[bool, typer.Option(help="Also measure the teacher voice.")] = True,
     stress: Annotated[bool, typer.Option(help="Also speak the stress list.")] = True,
-    minutes: Annotated[float, typer.Option(help="Length of the long reply; 0: none.")] = 5.0,
+    minutes: Annotated[float, typer.Option(help="Length of a long reply; 0: none.")] = 5.0,
+    replies: Annotated[int, typer.Option(min=1, help="Number of long replies.")] = 3,
     weights: Annotated[Path, typer.Option(help="Folder of the voice's weights.")] = WEIGHTS_DIR,
     out: Annotated[Path, typer.Option(help="Rows, figures, plot.")] = Path("runs/mouth-figures"),
 ) -> None:
@@ -165,8 +166,8 @@ def main(
             faults = run.script(items)
             report["stress"] = {"agent": agent, "teacher": other, "script": faults}
         if minutes:
-            advance = run.seconds(minutes * 60)
-            report["long"] = drift(voice, lines(SENTENCES), minutes, seed=0, advance=advance)
+            advance = run.seconds(minutes * 60 * replies)
+            report["long"] = drift(voice, lines(SENTENCES), minutes, replies, advance)
     report |= {"teacher": of_teacher, "settings": by_column}
     console.print(figures_table(by_column, of_teacher))
     if stress:

@@ -1,4 +1,8 @@
-"""Does a long reply wear out? The same sentences in its first and its last minute."""
+"""Does a long reply wear out? The same sentences in its first and its last minute.
+
+A minute has some 230 words, so in one reply chance alone moves a minute's WER by several points;
+the figure is that of several replies with noise of their own.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,14 +18,18 @@ from duplex_evals.voice_speaking import Sound, for_listeners
 
 @dataclass(frozen=True)
 class Drift:
-    """WER of the same words at the beginning and at the end of a reply of ``seconds``."""
+    """WER of the same words at the beginning and at the end of replies of ``seconds`` each.
+
+    ``words`` and the rates are of all replies together, ``pairs`` (first, last) of each one.
+    """
 
     seconds: float
+    words: int
     first_wer: float
     last_wer: float
-    words: int
-    first_heard: str
-    last_heard: str
+    pairs: list[tuple[float, float]]
+    first_heard: list[str]
+    last_heard: list[str]
 
 
 def long_reply(
@@ -54,11 +62,35 @@ def _seconds(voice: Voice, text: str) -> float:
 
 
 def drift(
-    voice: Voice, sentences: list[str], minutes: float, seed: int, advance: Callable[[], None]
+    voice: Voice, sentences: list[str], minutes: float, replies: int, advance: Callable[[], None]
 ) -> Drift:
-    """Speak one long reply and compare its ends; ``advance`` is called once per second of it."""
+    """Compare the ends of long replies with seeds 0 .. ``replies`` - 1.
+
+    ``advance`` is called once per second of speech.
+    """
     first, middle, last = long_reply(voice, sentences, minutes)
     text = " ".join([*first, *middle, *last])
+    heads, tails = [], []
+    for seed in range(replies):
+        pcm, voiced = _spoken(voice, text, seed, advance)
+        heads.append(_heard(pcm, voiced, first, 0))
+        tails.append(_heard(pcm, voiced, last, len(text) - len(" ".join(last))))
+    one, two = (sum((errors for _, errors in end), WordErrors(0, 0)) for end in (heads, tails))
+    return Drift(
+        seconds=len(voiced) * TICK_MS / 1000,
+        words=one.words,
+        first_wer=one.rate,
+        last_wer=two.rate,
+        pairs=[(a.rate, b.rate) for (_, a), (_, b) in zip(heads, tails, strict=True)],
+        first_heard=[heard for heard, _ in heads],
+        last_heard=[heard for heard, _ in tails],
+    )
+
+
+def _spoken(
+    voice: Voice, text: str, seed: int, advance: Callable[[], None]
+) -> tuple[Sound, list[int]]:
+    """``text`` as sound, and the characters voiced by the end of each tick."""
     stream = voice.start(seed)
     stream.write(text)
     stream.finish()
@@ -72,28 +104,36 @@ def drift(
         voiced.append(spoken.chars_spoken)
         if len(pieces) * TICK_MS % 1000 < TICK_MS:
             advance()
-    pcm = np.concatenate(pieces)
-    head, one = _heard(pcm, voiced, first, 0)
-    tail, two = _heard(pcm, voiced, last, len(text) - len(" ".join(last)))
-    return Drift(len(pieces) * TICK_MS / 1000, one.rate, two.rate, one.words, head, tail)
+    return np.concatenate(pieces), voiced
 
 
 def _heard(
     pcm: Sound, voiced: list[int], sentences: list[str], begin: int
 ) -> tuple[str, WordErrors]:
-    """What is heard of ``sentences``, whose text begins at character ``begin``; ``voiced``: the
-    characters voiced by the end of each tick. Each is judged alone: in a minute of sound the
-    recogniser may skip half of it.
+    """What is heard of ``sentences``, whose text begins at character ``begin``.
+
+    Each is judged alone: in a minute of sound the recogniser may skip half of it.
     """
     heard, errors = [], WordErrors(0, 0)
     for sentence in sentences:
-        first, last = (
-            next((i for i, chars in enumerate(voiced) if chars >= place), len(voiced))
-            for place in (begin + 1, begin + len(sentence))
-        )
-        # A tick of margin on both sides: a sentence's first letter sounds in the tick before.
-        sound = pcm[max(0, first - 1) * AGENT_TICK_SAMPLES : (last + 2) * AGENT_TICK_SAMPLES]
+        first, last = sentence_ticks(voiced, begin, begin + len(sentence))
+        sound = pcm[first * AGENT_TICK_SAMPLES : last * AGENT_TICK_SAMPLES]
         heard.append(transcribe(for_listeners(sound)))
         errors += word_errors(sentence, heard[-1])
         begin += len(sentence) + 1
     return " ".join(heard), errors
+
+
+def sentence_ticks(voiced: list[int], begin: int, end: int) -> tuple[int, int]:
+    """First tick of the characters ``begin`` .. ``end`` of the text, and the one behind them.
+
+    Characters count as voiced only with their whole word, so a sentence begins where the one
+    before it is through, not where its own first character counts.
+    """
+    first, last = (
+        next((i for i, chars in enumerate(voiced) if chars >= place), len(voiced) - 1)
+        for place in (begin, end)
+    )
+    # The tick in which a sentence ends may hold the beginning of the next; the sound is late by
+    # some ms, so the last tick is taken whole.
+    return first, last + 1

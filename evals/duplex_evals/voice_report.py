@@ -71,11 +71,12 @@ def stress_table(
 
 
 def drift_line(drift: Drift) -> str:
-    """One line on the long reply."""
+    """One line on the long replies."""
+    each = ", ".join(f"{first:.1%} and {last:.1%}" for first, last in drift.pairs)
     return (
-        f"a reply of {drift.seconds:.0f} s: WER of the same {drift.words} words"
-        f" {drift.first_wer:.1%} at its beginning, {drift.last_wer:.1%} at its end"
-        " (target: at most 3 points more)"
+        f"replies of {drift.seconds:.0f} s: WER of the same minute's text (together"
+        f" {drift.words} words) {drift.first_wer:.1%} at the beginning, {drift.last_wer:.1%} at the"
+        f" end (target: at most 3 points more); each: {each}"
     )
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from duplex_evals.errors import ResultError
-from duplex_evals.voice_drift import long_reply
+from duplex_evals.voice_drift import long_reply, sentence_ticks
 from duplex_evals.voice_figures import figures
 from duplex_evals.voice_report import figures_table, plot_steps, shown
 from duplex_evals.voice_rows import Row, RowFile
@@ -68,6 +68,16 @@ def test_a_long_reply_begins_and_ends_with_the_same_minute() -> None:
     assert first
     assert middle
     assert not set(first) & set(middle)
+
+
+def test_a_sentence_is_cut_out_of_a_reply_with_its_first_word() -> None:
+    sentence = "Honey never really spoils."
+    chars = speak(load_voice(), f"{sentence} {sentence}", seed=0).chars
+    first, last = sentence_ticks(chars, 0, len(sentence))
+    again, end = sentence_ticks(chars, len(sentence) + 1, 2 * len(sentence) + 1)
+    assert first == 0
+    assert last - 1 <= again <= last
+    assert abs((last - first) - (end - again)) <= 1
 
 
 def test_speech_is_timed_and_starts_at_once_when_the_text_is_there() -> None:
