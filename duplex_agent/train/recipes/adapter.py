@@ -96,9 +96,9 @@ SMOKE: Final = AdapterPlan(
     turn_ticks=60,
     sentences=60,
     least=1,
-    ctc_steps=30,
-    spoken_rows=2,
-    spelled_rows=2,
+    ctc_steps=60,
+    spoken_rows=4,
+    spelled_rows=4,
     turn_rows=2,
     longest_reply=4,
     adapter=AdapterConfig(width=64, heads=2, depth=1, context_ticks=10),
@@ -315,6 +315,6 @@ def build(smoke: bool) -> tuple[AdapterRecipe, LoopConfig]:
     """Full run: an hour of one core; smoke: seconds, on a tiny random model."""
     if smoke:
         return AdapterRecipe(SMOKE), LoopConfig(
-            steps=50, lr=3e-3, warmup=5, ema=0.9, precision="fp32", log_every=5
+            steps=80, lr=1e-2, warmup=5, ema=0.9, precision="fp32", log_every=5
         )
     return AdapterRecipe(FULL), LoopConfig(steps=1400, lr=1.5e-3, warmup=60, ema=0.99)
