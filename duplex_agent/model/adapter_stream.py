@@ -1,4 +1,4 @@
-"""The adapter in step with the clock: tokens wait until the word they belong to stands."""
+"""The adapter in step with the clock: tokens wait for the word they belong to."""
 
 from dataclasses import dataclass, replace
 from typing import Final
@@ -14,10 +14,11 @@ SKIP_ABOVE: Final = 0.9
 _LEAD_TICKS: Final = 5
 # No word stands later than this after it was said: a transcriber's window is never longer.
 _LONGEST_WAIT_TICKS: Final = 160
+_MOST_WORDS: Final = 100
 
 
 @dataclass(frozen=True)
-class Waiting:
+class Told:
     """A token of the ticks up to ``tick``, its vector [width] and its share of blank."""
 
     tick: int
@@ -27,15 +28,18 @@ class Waiting:
 
 @dataclass
 class AdapterStreamState:
-    """One conversation: ``tick`` heard so far, tokens of words that do not stand yet."""
+    """One conversation: ``tick`` heard so far, the latest tokens, and the last tick of each of the
+    latest words.
+    """
 
     adapter: AdapterState
     tick: int = 0
-    waiting: tuple[Waiting, ...] = ()
+    latest: tuple[Told, ...] = ()
+    ends: tuple[int, ...] = ()
 
     def clone(self) -> "AdapterStreamState":
         """An independent copy."""
-        return AdapterStreamState(replace(self.adapter), self.tick, self.waiting)
+        return AdapterStreamState(replace(self.adapter), self.tick, self.latest, self.ends)
 
 
 class AdapterStream:
@@ -58,25 +62,29 @@ class AdapterStream:
         """
         tokens = self.adapter.step(state.adapter, features, letters, self._rate)
         if tokens is not None:
-            new = Waiting(state.tick, tokens.vectors.numpy(), float(tokens.blank))
+            new = Told(state.tick, tokens.vectors.numpy(), float(tokens.blank))
             oldest = state.tick - _LONGEST_WAIT_TICKS
-            state.waiting = (*(old for old in state.waiting if old.tick > oldest), new)
+            state.latest = (*(old for old in state.latest if old.tick > oldest), new)
         state.tick += 1
 
     def take(self, state: AdapterStreamState, first: int, last: int) -> NDArray[np.float32]:
         """Tokens [n >= 1, width] of what was said up to tick ``last`` in a word that began at tick
-        ``first``; they are given once.
+        ``first``; no tick is told twice.
 
         Sure blanks are left out, but the least sure of them stays where all are. A word without a
         token of its own is one of silence.
         """
-        ready = [token for token in state.waiting if token.tick <= last]
-        state.waiting = state.waiting[len(ready) :]
         # A pause before the word says nothing, however long it was.
-        own = [token for token in ready if token.tick >= first - _LEAD_TICKS]
+        since = max([first - _LEAD_TICKS - 1, *state.ends[-1:]])
+        own = [token for token in state.latest if since < token.tick <= last]
+        state.ends = (*state.ends[-_MOST_WORDS:], max([last, *state.ends[-1:]]))
         kept = [token for token in own if token.blank < self._skip_above]
         if not kept:
             kept = sorted(own, key=lambda token: token.blank)[:1]
         if not kept:
             return self.adapter.blank_vector.detach().numpy()[None].copy()
         return np.stack([token.vector for token in kept])
+
+    def take_back(self, state: AdapterStreamState, words: int) -> None:
+        """The last ``words`` words were misheard: others will take their tokens."""
+        state.ends = state.ends[: max(0, len(state.ends) - words)]

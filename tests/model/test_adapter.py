@@ -123,6 +123,16 @@ def test_a_pause_before_a_word_is_not_told():
     assert take([0.5] * 30, (20, 22), skip_above=1.0) == [list(range(15, 23))]
 
 
+def test_what_was_misheard_gives_its_tokens_to_the_words_that_follow():
+    stream = AdapterStream(_Scripted([0.1] * 6), 1)
+    state = stream.new_state()
+    for _ in range(6):
+        stream.hear(state, *(x[0] for x in heard(1)))
+    assert [len(stream.take(state, *word)) for word in ((0, 1), (2, 3), (4, 4))] == [2, 2, 1]
+    stream.take_back(state, 2)
+    assert stream.take(state, 2, 5)[:, 0].tolist() == [2, 3, 4, 5]
+
+
 def test_a_word_without_ticks_of_its_own_is_one_of_silence():
     stream = AdapterStream(_Scripted([0.1]), 1)
     state = stream.new_state()
@@ -135,7 +145,7 @@ def test_what_nobody_takes_is_forgotten_in_the_end(adapter):
     state = stream.new_state()
     for _ in range(400):
         stream.hear(state, *(x[0] for x in heard(1)))
-    assert len(state.waiting) <= 160
+    assert len(state.latest) <= 160
     assert stream.take(state, 0, 399).shape[1] == TABLE.shape[1]
 
 

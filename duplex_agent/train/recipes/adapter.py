@@ -145,8 +145,8 @@ class AdapterRecipe(Recipe):
         self.turns: list[HeardRow] = []
         self.silent: list[HeardRow] = []
         self.sentences: list[str] = []
-        self.answers: dict[str, Answer] = {}
         self.place: dict[int, int] = {}
+        self._work = Path()
         self._source: LanguageModel | None = None
         self._thinker: FrozenThinker | None = None
 
@@ -176,14 +176,19 @@ class AdapterRecipe(Recipe):
         self.turns = [row for row in turns if len(row.said) == 1]
         self.silent = [row for row in turns if not row.said]
         self._read_texts()
+        self._work = work
+
+    @cached_property
+    def answers(self) -> dict[str, Answer]:
+        """By what was said; written when the first of them is needed, which takes minutes."""
         texts = dict.fromkeys(row.said[0] for row in self.turns)
-        self.answers = prepare_answers(
-            work / "adapter-answers.npz",
+        return prepare_answers(
+            self._work / "adapter-answers.npz",
             self._fresh_thinker,
             self.tokenizer,
             chat_format(self.tokenizer),
             ["", *texts],
-            plan.longest_reply,
+            self.plan.longest_reply,
         )
 
     def _read_texts(self) -> None:
