@@ -106,6 +106,10 @@ class StreamingEar:
         """Ticks of sound that must follow a tick before its letters are known."""
         return self.encoder.look_ahead_ticks
 
+    def with_adapter(self, adapter: AdapterStream) -> "StreamingEar":
+        """The same ear; its words carry what ``adapter`` makes of their ticks."""
+        return StreamingEar(self.encoder, self._transcriber, self._tokenizer, self._table, adapter)
+
     def new_state(self) -> EarState:
         """A state that has heard nothing."""
         tokens = self._adapter.new_state() if self._adapter else None
@@ -212,10 +216,11 @@ def load_ear(
     language = find_language_model(DEFAULT_MODEL)
     text = prepared_text(language)
     transcriber = Transcriber(_decoder(), silence_features(encoder.eval()))
-    adapter = None
-    if tokens != "words":
-        adapter = AdapterStream(load_adapter(text.embedding, language.fingerprint), _RATES[tokens])
-    return StreamingEar(encoder, transcriber, text.tokenizer, text.embedding, adapter)
+    ear = StreamingEar(encoder, transcriber, text.tokenizer, text.embedding)
+    if tokens == "words":
+        return ear
+    adapter = load_adapter(text.embedding, language.fingerprint)
+    return ear.with_adapter(AdapterStream(adapter, _RATES[tokens]))
 
 
 @lru_cache(maxsize=1)
