@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from duplex_agent.model.whisper_decoder import Decoder, ReadPiece
 from duplex_agent.model.word_times import letters_of, spoken_size, word_times
 
-Features = NDArray[np.float32]
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class TranscriberConfig:
     is cut behind words that stand once it is longer than ``window``, down to ``context``. ``lead``
     ticks before the first letter belong to the sentence. New words with more than
     ``letters_per_letter`` letters for each one newly spelled and ``letters_more`` must not repeat
-    what was said, and are cut there; fewer than ``least_letters`` letters are noise.
+    what was said, and are cut there; in a pause a reading may go on for ``pause_patience`` times as
+    long, for it may repeat itself first. Fewer than ``least_letters`` letters are noise.
     """
 
     read_every: int = 6
@@ -38,6 +39,7 @@ class TranscriberConfig:
     lead: int = 5
     letters_per_letter: float = 1.3
     letters_more: int = 4
+    pause_patience: float = 2.0
     least_letters: int = 2
 
 
@@ -67,15 +69,15 @@ class Standing:
 class TranscriberState:
     """A conversation so far; ``tick`` of it have been heard.
 
-    ``features``: one [4, width] per tick from tick ``first`` on: of the running sentence, or of the
-    last few ticks while nobody is ``speaking``. ``spelled``: the letters in them with their ticks.
-    ``standing``: the words in them that were given out. ``reading``: the words behind those at the
-    last reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter.
+    ``sound``: what the decoder needs of each tick from tick ``first`` on: of the running sentence,
+    or of the last few ticks while nobody is ``speaking``. ``spelled``: the letters in them with
+    their ticks. ``standing``: the words in them that were given out. ``reading``: the words behind
+    those at the last reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter.
     """
 
     tick: int = 0
     first: int = 0
-    features: tuple[Features, ...] = ()
+    sound: tuple[Array, ...] = ()
     spelled: tuple[tuple[str, int], ...] = ()
     standing: tuple[Standing, ...] = ()
     reading: tuple[tuple[ReadPiece, ...], ...] = ()
@@ -149,17 +151,17 @@ class Transcriber:
     """The policy above; all that changes is in the state."""
 
     def __init__(
-        self, decoder: Decoder, silence: Features, config: TranscriberConfig | None = None
+        self, decoder: Decoder, silence: Array, config: TranscriberConfig | None = None
     ) -> None:
         """``silence`` [frames, width]: what the ear makes of some seconds of silence. Whisper's
         decoder only stops where a recording has come to rest.
         """
         self.config = config or TranscriberConfig()
         self._decoder = decoder
-        self._silence = silence
+        self._silence = decoder.sound(silence)
 
     def step(
-        self, state: TranscriberState, features: Features, letters: str
+        self, state: TranscriberState, features: Array, letters: str
     ) -> tuple[TranscriberState, list[Word]]:
         """Take the features [4, width] and letters of one more tick; words that now stand."""
         config = self.config
@@ -167,7 +169,7 @@ class Transcriber:
         state = replace(
             state,
             tick=state.tick + 1,
-            features=(*state.features, features),
+            sound=(*state.sound, self._decoder.sound(features)),
             spelled=state.spelled + heard,
             quiet=0 if heard else state.quiet + 1,
             unread=state.unread + 1,
@@ -185,7 +187,7 @@ class Transcriber:
         return self._cut(state), words
 
     def _agree(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
-        words = self._read(state)
+        words = self._read(state, patience=1.0)
         same = 0
         for now, before in zip(words[:-1], state.reading, strict=False):
             if [piece.id for piece in now] != [piece.id for piece in before]:
@@ -197,15 +199,25 @@ class Transcriber:
         """The speaker pauses: whatever was said since the last word stands."""
         if state.new_letters < self.config.least_letters:
             return replace(state, reading=(), unread=0), []
-        words = self._read(state)
+        words = self._read(state, self.config.pause_patience)
         return self._stand(state, words, len(words))
 
-    def _read(self, state: TranscriberState) -> list[tuple[ReadPiece, ...]]:
-        """The words behind those that stand."""
+    def _read(self, state: TranscriberState, patience: float) -> list[tuple[ReadPiece, ...]]:
+        """The words behind those that stand, read until ``patience`` times the believable letters
+        are there: a decoder in a loop would not come to an end for seconds of sound.
+        """
+        config = self.config
         standing = [piece.id for word in state.standing for piece in word.pieces]
-        sound = np.concatenate([*state.features, self._silence])
-        words = words_of(self._decoder.read(sound, standing))
-        believable = self.config.letters_per_letter * state.new_letters + self.config.letters_more
+        draft = [piece.id for word in state.reading for piece in word]
+        believable = config.letters_per_letter * state.new_letters + config.letters_more
+        pieces: list[ReadPiece] = []
+        letters = 0
+        for piece in self._decoder.read([*state.sound, self._silence], standing, draft):
+            pieces.append(piece)
+            letters += spoken_size(piece.text)
+            if letters > patience * believable:
+                break
+        words = words_of(pieces)
         if _letters(words) > believable:
             words = without_echo([word.pieces for word in state.standing], words)
         while words and _letters(words) > believable:
@@ -252,7 +264,7 @@ class Transcriber:
         return replace(
             state,
             first=first,
-            features=state.features[first - state.first :],
+            sound=state.sound[first - state.first :],
             spelled=tuple(pair for pair in state.spelled if pair[1] >= first),
             standing=tuple(word for word in state.standing if word.last_tick >= first),
         )

@@ -1,4 +1,4 @@
-"""Whisper's encoder weights out of a CTranslate2 ``model.bin``, read as plain data.
+"""Whisper's weights out of a CTranslate2 ``model.bin``, read as plain data.
 
 The file is a header (version, name, revision, count) and then, per variable, name, shape, a type
 code and the bytes. Queries, keys and values stand fused in one matrix, as in our own layers.
@@ -6,17 +6,20 @@ code and the bytes. Queries, keys and values stand fused in one matrix, as in ou
 
 import re
 import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from duplex_agent.errors import CheckpointError
 
 _LAYER = re.compile(r"encoder/layer_(\d+)/")
 _NUMPY_TYPES: Final = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
+_HEAD_WIDTH: Final = 64
 
 
 def _number(file: BinaryIO, code: str) -> int:
@@ -77,3 +80,55 @@ def encoder_state(path: Path) -> dict[str, Tensor]:
     except KeyError as error:
         raise CheckpointError(f"{path} holds no Whisper encoder: {error} is missing") from error
     return state
+
+
+@dataclass(frozen=True)
+class DecoderWeights:
+    """Whisper's decoder: float32 arrays under the names they have in the file."""
+
+    arrays: dict[str, NDArray[np.float32]]
+    vocabulary: int
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        try:
+            return self.arrays[f"decoder/{name}"]
+        except KeyError as error:
+            raise CheckpointError(f"no Whisper decoder: {error} is missing") from error
+
+    def layer(self, index: int, name: str) -> NDArray[np.float32]:
+        """A parameter of layer ``index``; raises CheckpointError when it is missing."""
+        return self[f"layer_{index}/{name}"]
+
+    @property
+    def layers(self) -> int:
+        """Number of layers."""
+        return sum(name.endswith("/ffn/layer_norm/beta") for name in self.arrays)
+
+    @property
+    def embedding(self) -> NDArray[np.float32]:
+        """One row for each piece of text, [vocabulary, width]; the same rows make the logits."""
+        return self["embeddings/weight"][: self.vocabulary]
+
+    @property
+    def width(self) -> int:
+        """Size of a hidden state."""
+        return self.embedding.shape[1]
+
+    @property
+    def head_width(self) -> int:
+        """Size of one head, 64 in every Whisper."""
+        return _HEAD_WIDTH
+
+    @property
+    def heads(self) -> int:
+        """Heads of every attention."""
+        return self.width // _HEAD_WIDTH
+
+
+def decoder_weights(path: Path, vocabulary: int) -> DecoderWeights:
+    """The decoder in ``path``, its vocabulary cut to the first ``vocabulary`` pieces.
+
+    Raises CheckpointError.
+    """
+    variables = read_variables(path, "decoder/")
+    return DecoderWeights({name: array.numpy() for name, array in variables.items()}, vocabulary)

@@ -87,8 +87,13 @@ def test_a_conversation_in_a_batch_hears_what_it_hears_alone(encoder, sound):
 class LettersRead:
     """Reads a letter for every second tick: even an untrained head hears something."""
 
-    def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
-        ticks = (len(features) - len(SILENCE)) // FEATURES_PER_TICK
+    def sound(self, features: np.ndarray) -> np.ndarray:
+        return features
+
+    def read(
+        self, sound: Sequence[np.ndarray], written: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> list[ReadPiece]:
+        ticks = sum(map(len, sound[:-1])) // FEATURES_PER_TICK
         ids = range(len(written), ticks // 2)
         return [ReadPiece(i, ((f" {chr(97 + i % 26)}", 1.0),)) for i in ids]
 

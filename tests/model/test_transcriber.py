@@ -1,7 +1,7 @@
 """The policy that turns readings into words that stand."""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import count, pairwise
 
 import numpy as np
 from hypothesis import given
@@ -19,15 +19,22 @@ WORDS = ["", "what", "is", "the", "capital", "of", "france"]
 class TickReader:
     """Reads the word whose number stands in a tick's features; the last one comes out ``unsure``.
 
-    ``read_ticks`` counts the ticks it was given.
+    ``read_ticks`` counts the ticks it was given, ``drafts`` keeps what it was told to expect.
     """
 
     def __init__(self, unsure: bool = False) -> None:
         self.unsure = unsure
         self.read_ticks: list[int] = []
+        self.drafts: list[list[int]] = []
 
-    def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
-        numbers = features[::4, 0].astype(int)
+    def sound(self, features: np.ndarray) -> np.ndarray:
+        return features
+
+    def read(
+        self, sound: Sequence[np.ndarray], written: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> list[ReadPiece]:
+        self.drafts.append(list(draft))
+        numbers = np.concatenate(sound)[::4, 0].astype(int)
         self.read_ticks.append(int((numbers >= 0).sum()))
         ids = [int(n) for n in numbers if n > 0]
         known = [*written, *ids[_overlap(list(written), ids) :]]
@@ -51,7 +58,7 @@ def run(transcriber: Transcriber, ticks: list[int]) -> tuple[list[tuple[int, Wor
         features = np.full((4, 1), number, np.float32)
         state, words = transcriber.step(state, features, f"{WORDS[number]} " if number else "")
         given_out += [(tick, word) for word in words]
-        windows.append(len(state.features))
+        windows.append(len(state.sound))
     return given_out, windows
 
 
@@ -99,24 +106,36 @@ def test_quiet_and_a_single_letter_are_never_read():
 
 def test_a_reading_that_never_stops_is_cut_where_the_letters_end():
     class Endless(TickReader):
-        def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
-            texts = (f" {WORDS[i % 6 + 1]}{chr(97 + i % 26)}" for i in range(500))
-            return [ReadPiece(i, ((t, 1.0),)) for i, t in enumerate(texts)][len(written) :]
+        longest = 0
 
-    given_out, _ = run(Transcriber(Endless(), SILENCE), spoken("what", "is"))
+        def read(self, sound, written=(), draft=()):
+            for i in count(len(written)):
+                self.longest = max(self.longest, i + 1 - len(written))
+                yield ReadPiece(i, ((f" {WORDS[i % 6 + 1]}{chr(97 + i % 26)}", 1.0),))
+
+    endless = Endless()
+    given_out, _ = run(Transcriber(endless, SILENCE), spoken("what", "is"))
     letters = sum(len(word.text.strip()) for _, word in given_out)
     believable = CONFIG.letters_more + CONFIG.letters_per_letter * len("whatis")
     assert 0 < letters <= believable
+    assert endless.longest <= CONFIG.pause_patience * believable
 
 
 def test_what_is_read_twice_but_spelled_once_is_given_out_once():
     class Twice(TickReader):
-        def read(self, features: np.ndarray, written: Sequence[int] = ()) -> list[ReadPiece]:
+        def read(self, sound, written=(), draft=()):
             said = [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in (3, 4, 3, 4)]
             return said[len(written) :]
 
     given_out, _ = run(Transcriber(Twice(), SILENCE), spoken("the", "capital"))
     assert "".join(word.text for _, word in given_out) == " the capital"
+
+
+def test_a_reading_is_the_draft_of_the_next_without_the_words_that_stand():
+    reader = TickReader()
+    run(Transcriber(reader, SILENCE), spoken("what", "is", "the", "capital"))
+    what, is_, the = map(WORDS.index, ["what", "is", "the"])
+    assert reader.drafts[:3] == [[], [what], [is_, the]]
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=400), st.integers(1, 5))
