@@ -3,12 +3,13 @@
 python -m duplex_evals.understanding.tokens [--limit N]
 
 The first N spoken questions in their held-out voices, clean: how many tokens, how often they are
-the wrong ones, and how far the thinker's expectations then are from those after the written text.
+the wrong ones, how far the thinker's expectations then are from those after the written text, and
+how many of its answers are right.
 """
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Final
 
 import jiwer
@@ -21,6 +22,7 @@ from rich.progress import track
 from torch import Tensor
 
 from duplex_agent.clock import USER_RATE_HZ
+from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.model.adapter import BLANK, Adapter, Rate
 from duplex_agent.model.adapter_file import load_adapter
 from duplex_agent.model.adapter_stream import SKIP_ABOVE, AdapterStream, AdapterStreamState
@@ -28,13 +30,14 @@ from duplex_agent.model.chat import chat_format
 from duplex_agent.model.ear_stream import load_ear
 from duplex_agent.model.language_model import LanguageModel, find_language_model
 from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
 from duplex_agent.train.batched_lm import Writing, continuations
 from duplex_agent.train.frozen_thinker import FrozenThinker
 from duplex_evals.clips import load_clip
 from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions, voice_of
 from duplex_evals.scenario import Clip
+from duplex_evals.understanding.asking import Asker
 from duplex_evals.understanding.listening import hear
 from duplex_evals.understanding.report import Table, for_terminal
 
@@ -42,8 +45,10 @@ _LONGEST_REPLY: Final = 16
 _WORDS: Final = "words"
 _KINDS: Final[dict[str, tuple[Rate, float]]] = {
     "12.5 Hz": (1, SKIP_ABOVE),
+    "12.5 Hz, more left out": (1, 0.5),
     "12.5 Hz, blanks told too": (1, 1.1),
     "6.25 Hz": (2, SKIP_ABOVE),
+    "6.25 Hz, more left out": (2, 0.5),
     "6.25 Hz, blanks told too": (2, 1.1),
 }
 """Ticks per token, and the share of blank from which on a token is left out."""
@@ -52,10 +57,11 @@ _KINDS: Final[dict[str, tuple[Rate, float]]] = {
 @dataclass
 class _Found:
     """Sums over the questions for one kind of tokens. ``said``, ``wanted``: ids per question, the
-    adapter's greedy ones and the written ones; ``kl``: one mean per reply.
+    adapter's greedy ones and the written ones; ``kl``: one mean per reply; ``right`` answers.
     """
 
     tokens: int = 0
+    right: int = 0
     said: list[list[int]] = field(default_factory=list)
     kl: list[float] = field(default_factory=list)
     compute_ms: list[float] = field(default_factory=list)
@@ -118,8 +124,9 @@ def main(
     plain = load_ear()
     fan = plain.with_adapter(every)
     thinker = _Thinker(language)
+    asker = Asker(load_thinker(), SessionConfig())
     found = {name: _Found() for name in (_WORDS, *_KINDS)}
-    seconds, wanted = 0.0, []
+    seconds, wanted, right_in_writing = 0.0, [], 0
     for number, question in enumerate(track(asked, "tokens", console=Console(stderr=True))):
         speech = load_clip(Clip(text=question.ask, voice=voice_of(number)))
         seconds += len(speech) / USER_RATE_HZ
@@ -128,6 +135,7 @@ def main(
         every.begin()
         hear(fan, speech)
         told = {_WORDS: [word.embeddings for word in words], **every.given}
+        right_in_writing += question.right(asker.reply_to_text(question.ask))
         found[_WORDS].said.append(thinker.ids([word.text.strip() for word in words]))
         for name, (rate, _) in _KINDS.items():
             found[name].said.append(every.greedy(rate))
@@ -137,7 +145,10 @@ def main(
         for (name, rows), kl in zip(told.items(), apart, strict=True):
             found[name].tokens += sum(map(len, rows))
             found[name].kl.append(kl)
-    Console().print(for_terminal(_table(found, wanted, seconds)), highlight=False)
+            heard = [replace(w, embeddings=e) for w, e in zip(words, rows, strict=True)]
+            found[name].right += question.right(asker.reply(heard))
+    table = _table(found, wanted, seconds, right_in_writing)
+    Console().print(for_terminal(table), highlight=False)
 
 
 class _Thinker:
@@ -170,7 +181,9 @@ class _Thinker:
         return [float((base.exp() * (base - other)).sum(-1).mean()) for other in others]
 
 
-def _table(found: dict[str, _Found], wanted: list[list[int]], seconds: float) -> Table:
+def _table(
+    found: dict[str, _Found], wanted: list[list[int]], seconds: float, right_in_writing: int
+) -> Table:
     """``seconds`` of speech in which the ids ``wanted`` were said."""
     want = [" ".join(map(str, ids)) for ids in wanted]
     lines = []
@@ -179,11 +192,14 @@ def _table(found: dict[str, _Found], wanted: list[list[int]], seconds: float) ->
         compute = f"{np.mean(one.compute_ms):.2f}" if one.compute_ms else "0"
         lines.append([
             name, f"{one.tokens / seconds:.2f}", compute, f"{100 * jiwer.wer(want, said):.1f} %",
-            f"{np.mean(one.kl):.3f}",
+            f"{np.mean(one.kl):.3f}", f"{one.right} of {len(want)}",
         ])  # fmt: skip
     columns = ["tokens", "per second of speech", "adapter, processor ms per tick", "token errors",
-               "KL to the written question, nats per token"]  # fmt: skip
-    note = f"{len(want)} questions, {seconds:.0f} s of speech; errors and KL: lower is better."
+               "KL to the written question, nats per token", "right answers"]  # fmt: skip
+    note = (
+        f"{len(want)} questions, {seconds:.0f} s of speech; errors and KL: lower is better."
+        f" Right answers to the written questions: {right_in_writing}."
+    )
     return Table("What the thinker is told", columns, lines, note)
 
 
