@@ -19,7 +19,7 @@ from duplex_agent.duplex.session import DuplexSession, OpenMind
 from duplex_agent.duplex.turns import TurnLog
 from duplex_agent.errors import AudioError, TextError
 from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, HeardWord
+from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, HeardWord, follow
 
 Parts = tuple[FlowOmni | EarAndVoice, OpenMind | None]
 
@@ -138,6 +138,7 @@ def listen_file(source: Path, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> lis
 
     console = Console()
     spans: list[Span] = []
+    words: list[HeardWord] = []
     with AudioReader(source, USER_RATE_HZ) as reader:
         length_s = reader.scan()
         ear = load_ear(look_ahead_ticks=look_ahead_ticks)
@@ -145,9 +146,10 @@ def listen_file(source: Path, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> lis
         with _progress(length_s) as advance:
             # A second of silence brings out what is still inside.
             for pcm in ticks_of(reader, length_s + 1):
-                for word in ear.step(state, pcm).words:
-                    _add_word(spans, word)
+                follow(words, ear.step(state, pcm))
                 advance()
+    for word in words:
+        _add_word(spans, word)
     for span in spans:
         console.print(
             f"{span.start_ms / 1000:8.2f} - {span.end_ms / 1000:.2f} s  {span.text.strip()}",

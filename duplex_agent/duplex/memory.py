@@ -44,7 +44,7 @@ class _Reading:
 class Memory:
     """The thinker's side of one conversation.
 
-    The caller's order: ``hear`` any number of times, then ``forget_user`` or ``begin_reply``;
+    The caller's order: ``hear`` and ``take_back``, then ``forget_user`` or ``begin_reply``;
     after that ``say`` any number of times, then ``end_reply`` or ``undo_reply``. ``add_turn`` and
     ``replace_opening`` may come at any time and wait for their place between the exchanges.
     """
@@ -107,6 +107,13 @@ class Memory:
             self._take(embeddings)
         else:
             self._held += [row[None] for row in embeddings]
+
+    def take_back(self, positions: int, chars: int) -> None:
+        """Drop the user's last ``positions`` tokens and the last ``chars`` characters they say."""
+        self._user = self._user[: len(self._user) - chars]
+        unread = min(positions, len(self._held))
+        del self._held[len(self._held) - unread :]
+        self._thinker.truncate(self._state, self._state.length - (positions - unread))
 
     def forget_user(self) -> None:
         """Drop the open user turn as if it had not been."""

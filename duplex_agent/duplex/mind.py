@@ -72,8 +72,8 @@ class Exchanged(Protocol):
 class ConversationMemory(Protocol):
     """What was said on both sides.
 
-    The caller's order: ``hear`` any number of times, then ``forget_user`` or a reply; after the
-    reply ``end_reply`` or ``undo_reply``.
+    The caller's order: ``hear`` and ``take_back`` any number of times, then ``forget_user`` or a
+    reply; after the reply ``end_reply`` or ``undo_reply``.
     """
 
     @property
@@ -98,6 +98,12 @@ class ConversationMemory(Protocol):
 
     def hear(self, embeddings: NDArray[np.float32], text: str) -> None:
         """Add tokens [n, width] of the user and their text."""
+        ...
+
+    def take_back(self, positions: int, chars: int) -> None:
+        """Drop the last ``positions`` tokens of the open user turn, which say its last ``chars``
+        characters. Only before a reply.
+        """
         ...
 
     def forget_user(self) -> None:

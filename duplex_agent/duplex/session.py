@@ -24,12 +24,12 @@ from duplex_agent.duplex.floor import Decision, Floor, FloorState, Inputs, Kind,
 from duplex_agent.duplex.mind import Exchanged, Mind, Role
 from duplex_agent.duplex.reply import Reply
 from duplex_agent.duplex.thinker_mind import ThinkerMind
+from duplex_agent.duplex.turn_words import TurnWords
 from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad, load_silero
 from duplex_agent.errors import AudioError, TextError
 from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
 from duplex_agent.model.hearing import HeardWord, Hearing
 
-RECENT_TICKS = 20  # words are kept so long for a turn that is recognised late
 NOTHING_UNDERSTOOD = "nothing understood"
 NOTHING_TO_SAY = "nothing to say"
 SAID_EVERYTHING = "said everything"
@@ -86,7 +86,7 @@ class DuplexSession:
         self._memory = self._mind.memory
         self._floor = FloorState()
         self._turn: _UserTurn | None = None
-        self._recent: list[HeardWord] = []
+        self._words = TurnWords()
         self._all_heard = True
         self._reply = None
         self._reply_id = 0
@@ -223,20 +223,17 @@ class DuplexSession:
     # hearing
 
     def _hear(self, hearing: Hearing) -> None:
-        """Give the mind the words of the open turn.
-
-        Words wait in ``_recent`` while nobody wants them: a turn that is recognised late, over a
-        reply say, still gets its first words.
-        """
+        """Give the mind the words of the open turn."""
         self._all_heard = hearing.settled
-        self._recent += hearing.words
-        if self._turn is not None and self._reply is None:
-            first, words = self._turn.first, self._recent
-            self._recent = []
-            self._take([word for word in words if word.last_tick >= first])
-        else:
-            oldest = self._floor.tick - RECENT_TICKS
-            self._recent = [word for word in self._recent if word.last_tick >= oldest]
+        turn = self._turn if self._reply is None else None
+        first = None if turn is None else turn.first
+        misheard, words = self._words.sort(hearing, first, self._floor.tick)
+        if misheard:
+            text = "".join(word.text for word in misheard)
+            self._memory.take_back(sum(len(word.embeddings) for word in misheard), len(text))
+            self._emit("user.transcript.taken_back", text=text, words=len(misheard))
+        if words:
+            self._take(words)
 
     def _take(self, words: list[HeardWord]) -> None:
         room = self._memory.room - self._config.reply_positions
@@ -284,6 +281,7 @@ class DuplexSession:
         self._reply_id += 1
         self._unsent = ""
         self._said = 0
+        self._model.ear.commit(self._ear)
         stream = self._model.voice.start(self._seed + self._reply_id)
         self._reply = Reply(self._mind.begin_reply(), stream, self._config)
 

@@ -46,6 +46,10 @@ class Messages:
         """Add what the user's tokens say; the tokens themselves are for a thinker."""
         self.user_text += text
 
+    def take_back(self, positions: int, chars: int) -> None:
+        """Drop the last ``chars`` characters of the open user turn."""
+        self.user_text = self.user_text[: len(self.user_text) - chars]
+
     def forget_user(self) -> None:
         """Drop the open user turn as if it had not been."""
         self._close()

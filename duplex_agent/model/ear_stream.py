@@ -142,9 +142,11 @@ class StreamingEar:
         if self._adapter and state.tokens:
             self._adapter.hear(state.tokens, features[0], shares)
         state.spelled += letters
-        state.transcriber, words = self._transcriber.step(
+        state.transcriber, words, taken_back = self._transcriber.step(
             state.transcriber, features[0].numpy(), letters
         )
+        if self._adapter and state.tokens:
+            self._adapter.take_back(state.tokens, taken_back)
         if not state.transcriber.speaking:
             self._begin_again(state.encoder)
         settled = state.transcriber.settled(self._transcriber.config)
@@ -152,7 +154,11 @@ class StreamingEar:
             HeardWord(row, word.text, word.first_tick, word.last_tick)
             for word, row in zip(words, self._tokens(state, words, settled), strict=True)
         ]
-        return Hearing(tuple(heard), settled)
+        return Hearing(tuple(heard), settled, taken_back)
+
+    def commit(self, state: EarState) -> None:
+        """What was given out is being answered: none of it is taken back any more."""
+        state.transcriber = self._transcriber.commit(state.transcriber)
 
     def _tokens(
         self, state: EarState, words: list[Word], settled: bool

@@ -28,6 +28,10 @@ class Ear(Protocol):
         """Take a tick [1280], give the words that are certain now and were not before."""
         ...
 
+    def commit(self, state: Any) -> None:
+        """What was given out is being answered: none of it can be taken back any more."""
+        ...
+
 
 class Spoken(Protocol):
     """One tick of the voice."""

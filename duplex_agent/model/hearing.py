@@ -31,7 +31,18 @@ class HeardWord:
 
 @dataclass(frozen=True)
 class Hearing:
-    """One tick's words. ``settled``: nothing that was said so far waits for more sound."""
+    """One tick's words. ``settled``: nothing that was said so far waits for more sound.
+
+    ``taken_back``: of the words given out before, the last so many were misheard; ``words`` stand
+    in their place.
+    """
 
     words: tuple[HeardWord, ...] = ()
     settled: bool = True
+    taken_back: int = 0
+
+
+def follow(words: list[HeardWord], hearing: Hearing) -> None:
+    """Bring ``words``, all that an ear has given so far, up to date."""
+    del words[len(words) - hearing.taken_back :]
+    words += hearing.words

@@ -2,20 +2,24 @@
 
 The ear's features of the running sentence are read by Whisper's decoder again and again. What two
 readings in a row agree on stands (local agreement, arXiv 2307.14743), except for the last word,
-which may be half said; in a pause everything stands. The letters of the character head say that
-somebody speaks at all, when each word was said, and how long a reading may be: the decoder alone
-would find words in noise and never stop.
+which may be half said; in a pause the whole sentence is read afresh, and words are taken back if
+the letters speak for others. The letters of the character head say that somebody speaks at all,
+when each word was said, and how long a reading may be: the decoder alone would find words in noise
+and never stop.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, takewhile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.model.whisper_decoder import Decoder, ReadPiece
-from duplex_agent.model.word_times import letters_of, spoken_size, word_times
+from duplex_agent.model.word_times import letters_apart, letters_of, spoken_size, word_times
 
 Array = NDArray[np.float32]
+Pieces = tuple[ReadPiece, ...]  # of one word
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class Word:
 class Standing:
     """A word of the running sentence that was given out."""
 
-    pieces: tuple[ReadPiece, ...]
+    pieces: Pieces
     last_tick: int
 
 
@@ -73,6 +77,7 @@ class TranscriberState:
     or of the last few ticks while nobody is ``speaking``. ``spelled``: the letters in them with
     their ticks. ``standing``: the words in them that were given out. ``reading``: the words behind
     those at the last reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter.
+    Words said before tick ``committed`` stand for good.
     """
 
     tick: int = 0
@@ -80,7 +85,8 @@ class TranscriberState:
     sound: tuple[Array, ...] = ()
     spelled: tuple[tuple[str, int], ...] = ()
     standing: tuple[Standing, ...] = ()
-    reading: tuple[tuple[ReadPiece, ...], ...] = ()
+    committed: int = 0
+    reading: tuple[Pieces, ...] = ()
     unread: int = 0
     quiet: int = 0
     speaking: bool = False
@@ -91,12 +97,17 @@ class TranscriberState:
         since = self.standing[-1].last_tick if self.standing else self.first - 1
         return sum(tick > since for _, tick in self.spelled)
 
+    @property
+    def fixed(self) -> tuple[Standing, ...]:
+        """The words of the running sentence that stand for good."""
+        return tuple(word for word in self.standing if word.last_tick < self.committed)
+
     def settled(self, config: TranscriberConfig) -> bool:
         """Whether every word said so far was given out."""
         return not self.speaking or self.quiet >= config.pause
 
 
-def words_of(pieces: list[ReadPiece]) -> list[tuple[ReadPiece, ...]]:
+def words_of(pieces: list[ReadPiece]) -> list[Pieces]:
     """Pieces grouped into words: a word begins with a space."""
     words: list[list[ReadPiece]] = []
     for piece in pieces:
@@ -107,7 +118,7 @@ def words_of(pieces: list[ReadPiece]) -> list[tuple[ReadPiece, ...]]:
     return [tuple(word) for word in words]
 
 
-def guesses_of(word: tuple[ReadPiece, ...]) -> tuple[tuple[str, float], ...]:
+def guesses_of(word: Pieces) -> tuple[tuple[str, float], ...]:
     """What the word may be: rivals of its first piece if they are other whole words."""
     tail = "".join(piece.text for piece in word[1:])
     best, *rivals = word[0].guesses
@@ -121,9 +132,7 @@ def guesses_of(word: tuple[ReadPiece, ...]) -> tuple[tuple[str, float], ...]:
     return ((best[0] + tail, best[1]), *others)
 
 
-def without_echo(
-    known: list[tuple[ReadPiece, ...]], words: list[tuple[ReadPiece, ...]]
-) -> list[tuple[ReadPiece, ...]]:
+def without_echo(known: list[Pieces], words: list[Pieces]) -> list[Pieces]:
     """``words`` without those that say again what stands right before them, or in ``known``.
 
     A decoder that is given a short sound tends to read it twice.
@@ -139,11 +148,31 @@ def without_echo(
     return kept[len(known) :]
 
 
-def _letters(words: list[tuple[ReadPiece, ...]]) -> int:
+def _alike(words: Sequence[Pieces], others: Sequence[Pieces]) -> int:
+    """How many words from the first on are the same."""
+    pairs = zip(words, others, strict=False)
+    same = takewhile(lambda pair: [p.id for p in pair[0]] == [p.id for p in pair[1]], pairs)
+    return sum(1 for _ in same)
+
+
+def _closest(words: list[Pieces], spelled: Sequence[tuple[str, int]]) -> tuple[list[Pieces], int]:
+    """As many of ``words`` as the letters speak for, and how far they are from them.
+
+    What a decoder adds at the end of a sound, nobody has spelled.
+    """
+    texts = list(accumulate(map(_text, words)))
+    apart = [letters_apart(text, spelled) for text in texts]
+    if not apart:
+        return words, len(spelled)
+    least = min(apart)
+    return words[: len(apart) - apart[::-1].index(least)], least
+
+
+def _letters(words: list[Pieces]) -> int:
     return sum(spoken_size(_text(word)) for word in words)
 
 
-def _text(word: tuple[ReadPiece, ...]) -> str:
+def _text(word: Pieces) -> str:
     return "".join(piece.text for piece in word)
 
 
@@ -162,8 +191,11 @@ class Transcriber:
 
     def step(
         self, state: TranscriberState, features: Array, letters: str
-    ) -> tuple[TranscriberState, list[Word]]:
-        """Take the features [4, width] and letters of one more tick; words that now stand."""
+    ) -> tuple[TranscriberState, list[Word], int]:
+        """Take the features [4, width] and letters of one more tick.
+
+        Gives the words that now stand, and how many of the last ones before them do so no more.
+        """
         config = self.config
         heard = tuple((letter, state.tick) for letter in letters if letter != " ")
         state = replace(
@@ -176,33 +208,45 @@ class Transcriber:
             speaking=state.speaking or bool(heard),
         )
         if not state.speaking:
-            return self._keep(state, config.lead), []
+            return self._keep(state, config.lead), [], 0
         words: list[Word] = []
+        taken_back = 0
         if state.quiet == config.pause:
-            state, words = self._settle(state)
+            state, words, taken_back = self._settle(state)
         elif state.quiet >= config.rest:
             state = replace(self._keep(state, config.lead), reading=(), speaking=False)
         elif state.quiet < config.pause and state.unread >= config.read_every:
             state, words = self._agree(state)
-        return self._cut(state), words
+        return self._cut(state), words, taken_back
+
+    def commit(self, state: TranscriberState) -> TranscriberState:
+        """Whatever stands now stands for good."""
+        return replace(state, committed=state.tick)
 
     def _agree(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
         words = self._read(state, patience=1.0)
-        same = 0
-        for now, before in zip(words[:-1], state.reading, strict=False):
-            if [piece.id for piece in now] != [piece.id for piece in before]:
-                break
-            same += 1
-        return self._stand(state, words, same)
+        return self._stand(state, words, _alike(words[:-1], state.reading))
 
-    def _settle(self, state: TranscriberState) -> tuple[TranscriberState, list[Word]]:
-        """The speaker pauses: whatever was said since the last word stands."""
+    def _settle(self, state: TranscriberState) -> tuple[TranscriberState, list[Word], int]:
+        """The speaker pauses: whatever was said stands, as it is now understood."""
+        patience = self.config.pause_patience
         if state.new_letters < self.config.least_letters:
-            return replace(state, reading=(), unread=0), []
-        words = self._read(state, self.config.pause_patience)
-        return self._stand(state, words, len(words))
+            return replace(state, reading=(), unread=0), [], 0
+        fixed = state.fixed
+        since = fixed[-1].last_tick if fixed else state.first - 1
+        spelled = [pair for pair in state.spelled if pair[1] > since]
+        before = [word.pieces for word in state.standing[len(fixed) :]]
+        afresh = replace(state, standing=fixed, reading=(*before, *state.reading))
+        words, apart = _closest(self._read(afresh, patience), spelled)
+        if _alike(before, words) < len(before):
+            on, on_apart = _closest([*before, *self._read(state, patience)], spelled)
+            words = on if on_apart < apart else words
+        same = _alike(before, words)
+        state = replace(state, standing=state.standing[: len(fixed) + same])
+        state, given = self._stand(state, words[same:], len(words) - same)
+        return state, given, len(before) - same
 
-    def _read(self, state: TranscriberState, patience: float) -> list[tuple[ReadPiece, ...]]:
+    def _read(self, state: TranscriberState, patience: float) -> list[Pieces]:
         """The words behind those that stand, read until ``patience`` times the believable letters
         are there: a decoder in a loop would not come to an end for seconds of sound.
         """
@@ -225,7 +269,7 @@ class Transcriber:
         return words
 
     def _stand(
-        self, state: TranscriberState, words: list[tuple[ReadPiece, ...]], count: int
+        self, state: TranscriberState, words: list[Pieces], count: int
     ) -> tuple[TranscriberState, list[Word]]:
         """Give out the first ``count`` of ``words``; the next reading must agree with the rest."""
         known = [_text(word.pieces) for word in state.standing]

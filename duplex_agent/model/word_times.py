@@ -19,6 +19,11 @@ def spoken_size(text: str) -> int:
     return len(letters) + (_LETTERS_OF_A_DIGIT - 1) * sum(map(str.isdigit, letters))
 
 
+def letters_apart(text: str, spelled: Sequence[tuple[str, int]]) -> int:
+    """Edits between the letters of ``text`` and those ``spelled``, whose ticks do not matter."""
+    return Levenshtein.distance(letters_of(text), "".join(letter for letter, _ in spelled))
+
+
 def word_times(
     words: Sequence[str], spelled: Sequence[tuple[str, int]], first: int, last: int
 ) -> list[tuple[int, int]]:

@@ -141,12 +141,19 @@ class EchoThinker:
 
 
 class NumberEar:
-    """Reads the word's number in a tick's first sample, four ticks later (or ``late`` more)."""
+    """Reads the word's number in a tick's first sample, four ticks later (or ``late`` more).
 
-    def __init__(self, thinker: EchoThinker, late: int = 0) -> None:
+    ``really``: the words after which it changes its mind, a tick later, and what they were.
+    """
+
+    def __init__(
+        self, thinker: EchoThinker, late: int = 0, really: dict[str, str] | None = None
+    ) -> None:
         self._thinker = thinker
         self.look_ahead_ticks = 4
         self._late = late
+        self._really = really or {}
+        self.committed = 0
 
     def new_state(self) -> list[int]:
         """Numbers of the ticks so far."""
@@ -157,10 +164,17 @@ class NumberEar:
         tick = len(state) - 1 - self.look_ahead_ticks - self._late
         settled = not any(state[max(tick + 1, 0) :])
         word = WORDS[state[tick]] if tick >= 0 else ""
-        if not word:
-            return Hearing((), settled)
+        before = WORDS[state[tick - 1]] if tick >= 1 else ""
+        if before in self._really:
+            return Hearing(self._heard(self._really[before], tick - 1), settled, taken_back=1)
+        return Hearing(self._heard(word, tick) if word else (), settled)
+
+    def _heard(self, word: str, tick: int) -> tuple[HeardWord, ...]:
         rows = self._thinker.embed(self._thinker.tokenizer.encode(word))
-        return Hearing((HeardWord(rows, word, tick, tick),), settled)
+        return (HeardWord(rows, word, tick, tick),)
+
+    def commit(self, state: list[int]) -> None:
+        self.committed += 1
 
 
 @dataclass(frozen=True)
@@ -229,11 +243,12 @@ class Conversation:
         self,
         max_length: int = 400,
         late: int = 0,
+        really: dict[str, str] | None = None,
         open_mind: OpenMind | None = None,
         **config: object,
     ) -> None:
         self.thinker = EchoThinker(max_length)
-        ear = NumberEar(self.thinker, late)
+        ear = NumberEar(self.thinker, late, really)
         model: FlowOmni | EarAndVoice = FlowOmni(ear, self.thinker, WordVoice())
         if open_mind is not None:
             model = EarAndVoice(ear, WordVoice(thought=False))

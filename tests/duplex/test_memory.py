@@ -78,6 +78,12 @@ class Call:
                 if self.memory.room > 12:
                     self.memory.hear(self.thinker.embed([i]), letters([i]))
 
+    def take_back(self, ids: list[int]) -> None:
+        if self.reply is None:
+            count = min(len(ids), len(self.memory.user_text) - 1)
+            if count > 0:
+                self.memory.take_back(count, count)
+
     def forget(self, ids: list[int]) -> None:
         if self.reply is None:
             self.memory.forget_user()
@@ -147,8 +153,9 @@ class Call:
 
 
 SOME = st.lists(st.integers(0, LETTERS - 1), max_size=16)
-WHAT = ("hear", "hear", "say", "say", "end", "undo", "forget", "tidy", "user", "assistant")
-STEPS = st.lists(st.tuples(st.sampled_from([*WHAT, "system_prompt"]), SOME), max_size=40)
+WHAT = ("hear", "hear", "take_back", "say", "say", "end", "undo", "forget", "tidy")
+TOLD = ("user", "assistant", "system_prompt")
+STEPS = st.lists(st.tuples(st.sampled_from([*WHAT, *TOLD]), SOME), max_size=40)
 
 
 @settings(deadline=None, max_examples=30)

@@ -9,7 +9,9 @@ from scripted_parts import Conversation, say
 from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.events import EVENT_TYPES
 from duplex_agent.duplex.floor import FloorConfig
+from duplex_agent.duplex.turn_words import TurnWords
 from duplex_agent.errors import AudioError
+from duplex_agent.model.hearing import HeardWord, Hearing
 from duplex_agent.model.sampling import Sampling
 
 QUESTION = say("tell", "", "me", "", "more", rest=7)  # 400 ms of speech, the end of turn
@@ -68,6 +70,7 @@ def test_every_event_has_the_fields_it_promises_and_time_only_goes_forward() -> 
         "error",
         "reply.left_out",
         "tick.compute",
+        "user.transcript.taken_back",
     }
     for event in talk.events:
         assert set(event.data) == set(EVENT_TYPES[event.type])
@@ -81,6 +84,25 @@ def test_words_that_the_ear_gives_late_are_waited_for() -> None:
     talk.hear(QUESTION + say(rest=40))
     assert talk.of_type("user.turn_ended")[0]["text"] == "tell me more"
     assert talk.of_type("reply.done")[0]["heard_text"] == ANSWER
+
+
+def test_a_misheard_word_is_taken_back_everywhere() -> None:
+    talk = Conversation(really={" me": " more"})
+    talk.hear(say("tell", "me", "", "please", rest=40))
+    assert talk.context().startswith(SYSTEM + user(" tell more please"))
+    [event] = talk.of_type("user.transcript.taken_back")
+    assert (event["text"], event["words"]) == (" me", 1)
+    assert talk.of_type("user.turn_ended")[0]["text"] == "tell more please"
+    assert [turn.user.strip() for turn in talk.session.exchanges] == ["tell more please"]
+
+
+def test_words_of_another_turn_are_not_taken_back() -> None:
+    words = TurnWords()
+    old, new = (HeardWord(np.zeros((1, 1), np.float32), text, 5, 5) for text in (" old", " new"))
+    assert words.sort(Hearing((old,)), 3, 9) == ([], [old])
+    assert words.sort(Hearing(), None, 10) == ([], [])
+    assert words.sort(Hearing((new,), taken_back=1), 4, 11) == ([], [new])
+    assert words.sort(Hearing(taken_back=2), 4, 12) == ([new], [])
 
 
 def test_many_turns_are_remembered_in_order() -> None:

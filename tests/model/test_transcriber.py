@@ -56,7 +56,9 @@ def run(transcriber: Transcriber, ticks: list[int]) -> tuple[list[tuple[int, Wor
     state, given_out, windows = TranscriberState(), [], []
     for tick, number in enumerate(ticks):
         features = np.full((4, 1), number, np.float32)
-        state, words = transcriber.step(state, features, f"{WORDS[number]} " if number else "")
+        letters = f"{WORDS[number]} " if number else ""
+        state, words, taken_back = transcriber.step(state, features, letters)
+        del given_out[len(given_out) - taken_back :]
         given_out += [(tick, word) for word in words]
         windows.append(len(state.sound))
     return given_out, windows
@@ -99,7 +101,7 @@ def test_quiet_and_a_single_letter_are_never_read():
     run(transcriber, [0] * 200)
     state = TranscriberState()
     for letters in ["", "a", *[""] * 30]:
-        state, words = transcriber.step(state, np.zeros((4, 1), np.float32), letters)
+        state, words, _ = transcriber.step(state, np.zeros((4, 1), np.float32), letters)
         assert not words
     assert not reader.read_ticks
 
@@ -131,11 +133,41 @@ def test_what_is_read_twice_but_spelled_once_is_given_out_once():
     assert "".join(word.text for _, word in given_out) == " the capital"
 
 
-def test_a_reading_is_the_draft_of_the_next_without_the_words_that_stand():
+class WrongAtFirst(TickReader):
+    """Takes "the" for "of" until six words can be read at once."""
+
+    def read(self, sound, written=(), draft=()):
+        said = super().read(sound, (), draft)
+        if len(said) < 6 or 5 in written:
+            said = [ReadPiece(5, ((" of", 1.0),)) if p.id == 3 else p for p in said]
+        return said[len(written) :]
+
+
+def test_a_word_that_the_letters_contradict_is_taken_back_in_the_pause():
+    given_out, _ = run(Transcriber(WrongAtFirst(), SILENCE), spoken(*QUESTION))
+    assert "".join(word.text for _, word in given_out) == " what is the capital of france"
+    times = [word.first_tick for _, word in given_out]
+    assert times == sorted(times)
+
+
+def test_a_word_that_is_being_answered_is_not_taken_back():
+    transcriber, state, said = Transcriber(WrongAtFirst(), SILENCE), TranscriberState(), []
+    for number in spoken(*QUESTION):
+        features = np.full((4, 1), number, np.float32)
+        letters = f"{WORDS[number]} " if number else ""
+        state, words, taken_back = transcriber.step(state, features, letters)
+        assert not taken_back
+        said += [word.text for word in words]
+        if " of" in said:
+            state = transcriber.commit(state)
+    assert said[:4] == [" what", " is", " of", " capital"]
+
+
+def test_a_reading_is_the_draft_of_the_next_and_in_the_pause_so_are_the_words_that_stand():
     reader = TickReader()
     run(Transcriber(reader, SILENCE), spoken("what", "is", "the", "capital"))
     what, is_, the = map(WORDS.index, ["what", "is", "the"])
-    assert reader.drafts[:3] == [[], [what], [is_, the]]
+    assert reader.drafts[:3] == [[], [what], [what, is_, the]]
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=400), st.integers(1, 5))

@@ -25,6 +25,12 @@ export class Transcript {
     this.#scroll();
   }
 
+  /** The last words were misheard; others follow. */
+  takenBack(text) {
+    const words = this.#user?.words;
+    if (words?.textContent.endsWith(text)) words.textContent = words.textContent.slice(0, -text.length);
+  }
+
   /** The user's turn as it was finally understood; nothing understood leaves no line. */
   turnEnded(text) {
     if (!text) {

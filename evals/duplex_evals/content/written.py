@@ -53,6 +53,9 @@ class _ReadingEar:
         self._tick += 1
         return Hearing((self.script.pop(0),)) if self.script else Hearing()
 
+    def commit(self, state: Any) -> None:
+        """What is written is never misread."""
+
 
 class _OpenEyes:
     """A voice detector that says whether anything is left to read."""

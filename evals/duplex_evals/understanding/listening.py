@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.model.flow_omni import Ear
-from duplex_agent.model.hearing import HeardWord
+from duplex_agent.model.hearing import HeardWord, follow
 from duplex_evals.channel_conditions import ChannelConditions
 from duplex_evals.scenario import Conditions
 
@@ -54,10 +54,10 @@ def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: in
     for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
         arrived = channel.apply(pcm, _NO_AGENT)
         began = time.process_time()
-        found = ear.step(state, arrived).words
+        found = ear.step(state, arrived)
         compute_ms.append((time.process_time() - began) * 1000)
-        words += found
-        if found:
+        follow(words, found)
+        if found.words or found.taken_back:
             last_ms = number * TICK_MS
     end_ms = (len(lead) + len(speech)) * 1000 / USER_RATE_HZ
     delay_ms = None if last_ms is None else last_ms - end_ms

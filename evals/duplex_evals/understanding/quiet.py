@@ -16,7 +16,7 @@ from rich.progress import track
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.session import DuplexSession
 from duplex_agent.model.flow_omni import Ear, FlowOmni
-from duplex_agent.model.hearing import Hearing
+from duplex_agent.model.hearing import HeardWord, Hearing, follow
 from duplex_evals.clips import load_clip
 from duplex_evals.errors import ClipError
 from duplex_evals.recogniser import word_errors
@@ -39,11 +39,11 @@ class _Tap:
 
     def __init__(self, ear: Ear) -> None:
         self._ear = ear
-        self.pieces: list[str] = []
+        self.words: list[HeardWord] = []
 
     def step(self, state: Any, pcm: Sound) -> Hearing:
         hearing = self._ear.step(state, pcm)
-        self.pieces += [word.text for word in hearing.words]
+        follow(self.words, hearing)
         return hearing
 
     def __getattr__(self, name: str) -> Any:
@@ -122,7 +122,7 @@ def converse(subject: Subject, sound: Sound) -> Row:
         error = f"{type(caught).__name__}: {caught}"
     return {
         "seconds": len(sound) / USER_RATE_HZ,
-        "heard": "".join(ear.pieces).strip(),
+        "heard": "".join(word.text for word in ear.words).strip(),
         "opened": opened,
         "turns": turns,
         "error": error,
