@@ -151,6 +151,11 @@ def test_writing_after_the_end_or_far_too_much_is_refused(voice: Voice) -> None:
         stream.write("more")
 
 
+def test_the_loudest_sound_is_not_clipped() -> None:
+    ticks = _whole(load_voice(), "What is the tallest mountain in Europe?", seed=0)
+    assert 0.5 < max(float(abs(tick.pcm).max()) for tick in ticks) < 1.0
+
+
 def test_the_mouth_begins_anew_with_every_sentence() -> None:
     # It has learnt from single sentences: carried on for minutes, it falls silent.
     stream = load_voice().start()

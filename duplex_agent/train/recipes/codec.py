@@ -127,7 +127,7 @@ def _segment(
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
     """Full run: about an hour of one core with AMX; smoke: seconds."""
-    loop = LoopConfig(steps=3000, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
+    loop = LoopConfig(steps=4500, lr=1e-3, warmup=100, ema=0.998, clip=5.0)
     if smoke:
         small = CodecConfig(width=64, token_blocks=1, frame_blocks=2)
         loop = replace(loop, steps=120, lr=3e-3, warmup=5, log_every=5, ema=0.9, precision="fp32")
