@@ -9,5 +9,5 @@ from duplex_agent.llm.endpoint import endpoint_of
 
 def test_a_chat_endpoint_cannot_be_sent_the_adapters_tokens():
     endpoint = endpoint_of("http://localhost:1/v1", "any", 1.0)
-    with pytest.raises(MindError, match="no 6.25hz tokens with --llm"):
+    with pytest.raises(MindError, match=r"no 6\.25hz tokens with --llm"):
         load_parts(endpoint, tokens="6.25hz")
