@@ -13,7 +13,7 @@ SKIP_ABOVE: Final = 0.9
 """Share of blank from which on a token says nothing and is left out."""
 _LEAD_TICKS: Final = 5
 # No word stands later than this after it was said: a transcriber's window is never longer.
-_LONGEST_WAIT_TICKS: Final = 160
+_LONGEST_WAIT_TICKS: Final = 210
 _MOST_WORDS: Final = 100
 
 

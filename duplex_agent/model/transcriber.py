@@ -38,7 +38,7 @@ class TranscriberConfig:
     read_every: int = 6
     pause: int = 3
     rest: int = 12
-    window: int = 75
+    window: int = 100
     context: int = 38
     lead: int = 5
     letters_per_letter: float = 1.3
