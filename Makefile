@@ -43,7 +43,8 @@ assets: setup
 	$(BIN)/duplex-agent doctor
 
 test: setup-test system lint
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m "not realtime"
+	$(BIN)/python -m pytest -m realtime
 
 lint: setup-test
 	$(BIN)/ruff check .
