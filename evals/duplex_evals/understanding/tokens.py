@@ -25,7 +25,7 @@ from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.model.adapter import BLANK, Adapter, Rate
 from duplex_agent.model.adapter_file import load_adapter
-from duplex_agent.model.adapter_stream import SKIP_ABOVE, AdapterStream, AdapterStreamState
+from duplex_agent.model.adapter_stream import AdapterStream, AdapterStreamState
 from duplex_agent.model.chat import chat_format
 from duplex_agent.model.ear_stream import load_ear
 from duplex_agent.model.language_model import LanguageModel, find_language_model
@@ -43,13 +43,12 @@ from duplex_evals.understanding.report import Table, for_terminal
 
 _LONGEST_REPLY: Final = 16
 _WORDS: Final = "words"
+_RATES: Final[dict[str, Rate]] = {"12.5 Hz": 1, "6.25 Hz": 2}
+_LEFT_OUT: Final = {"blanks from 0.5 left out": 0.5, "from 0.9": 0.9, "none left out": 1.1}
 _KINDS: Final[dict[str, tuple[Rate, float]]] = {
-    "12.5 Hz": (1, SKIP_ABOVE),
-    "12.5 Hz, more left out": (1, 0.5),
-    "12.5 Hz, blanks told too": (1, 1.1),
-    "6.25 Hz": (2, SKIP_ABOVE),
-    "6.25 Hz, more left out": (2, 0.5),
-    "6.25 Hz, blanks told too": (2, 1.1),
+    f"{rate}, {left_out}": (_RATES[rate], above)
+    for rate in _RATES
+    for left_out, above in _LEFT_OUT.items()
 }
 """Ticks per token, and the share of blank from which on a token is left out."""
 
