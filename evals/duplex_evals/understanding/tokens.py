@@ -26,7 +26,7 @@ from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.model.adapter import BLANK, Adapter, Rate
 from duplex_agent.model.adapter_file import load_adapter
 from duplex_agent.model.adapter_stream import AdapterStream, AdapterStreamState
-from duplex_agent.model.chat import chat_format
+from duplex_agent.model.chat import EXAMPLES, chat_format
 from duplex_agent.model.ear_stream import load_ear
 from duplex_agent.model.language_model import LanguageModel, find_language_model
 from duplex_agent.model.prepared import prepared_text
@@ -123,7 +123,8 @@ def main(
     plain = load_ear()
     fan = plain.with_adapter(every)
     thinker = _Thinker(language)
-    asker = Asker(load_thinker(), SessionConfig())
+    # As the adapter was aligned: the bare language model behind the example exchanges.
+    asker = Asker(load_thinker(), SessionConfig(examples=EXAMPLES))
     found = {name: _Found() for name in (_WORDS, *_KINDS)}
     seconds, wanted, right_in_writing = 0.0, [], 0
     for number, question in enumerate(track(asked, "tokens", console=Console(stderr=True))):
@@ -155,7 +156,7 @@ class _Thinker:
 
     def __init__(self, language: LanguageModel) -> None:
         self._tokenizer = prepared_text(language).tokenizer
-        self._chat = chat_format(self._tokenizer)
+        self._chat = chat_format(self._tokenizer, examples=EXAMPLES)
         self._model = language.transformers_model
         self._frozen = FrozenThinker(self._model, self._chat)
 
