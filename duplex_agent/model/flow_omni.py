@@ -93,23 +93,21 @@ class FlowOmni:
 
 
 def load(
-    thinker: str | None = None,
     look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
     tokens: TokenKind = DEFAULT_TOKENS,
 ) -> FlowOmni:
     """The trained parts, from the package and the asset cache.
 
-    ``thinker``: another language model by pretrained part, path or hub name.
     ``look_ahead_ticks``: how far the ear hears ahead, 1, 2 or 4. ``tokens``: what it tells the
     thinker.
     Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
     """
     from duplex_agent.model.ear_stream import load_ear
-    from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
+    from duplex_agent.model.thinker import shipped_thinker
     from duplex_agent.model.voice import load_voice
 
     ear = load_ear(look_ahead_ticks=look_ahead_ticks, tokens=tokens)
-    model = FlowOmni(ear, load_thinker(thinker or DEFAULT_MODEL), load_voice())
+    model = FlowOmni(ear, shipped_thinker(), load_voice())
     warm_up(model)
     return model
 

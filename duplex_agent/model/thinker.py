@@ -120,6 +120,16 @@ def load_thinker(
     raise ThinkerError(f"no backend {backend!r}: onnx-int8, onnx-fp32 or transformers")
 
 
+def shipped_thinker() -> Thinker:
+    """The agent's own: the default language model with the spoken style it was taught.
+
+    Raises ThinkerError, AssetError or CheckpointError.
+    """
+    from duplex_agent.model.lora import DEFAULT_FILE
+
+    return load_thinker(lora=DEFAULT_FILE)
+
+
 def embedding_table(name: str = DEFAULT_MODEL) -> NDArray[np.float32]:
     """Input embeddings of a model, float32 [vocabulary, width], read-only and mapped from disk."""
     from duplex_agent.model.language_model import find_language_model

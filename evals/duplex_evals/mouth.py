@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from duplex_agent.model.checkpoint import WEIGHTS_DIR
 from duplex_agent.model.flow import step_times
 from duplex_agent.model.spoken_text import speakable
-from duplex_agent.model.thinker import Thinker, load_thinker
+from duplex_agent.model.thinker import Thinker, shipped_thinker
 from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
@@ -64,7 +64,7 @@ class _Run:
 
     @functools.cached_property
     def thinker(self) -> Thinker:
-        return load_thinker()
+        return shipped_thinker()
 
     def _each(self, texts: list[str], name: str, make: Callable[[int, str], Row]) -> list[Row]:
         made = []

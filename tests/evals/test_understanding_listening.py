@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.model.hearing import HeardWord, Hearing
-from duplex_agent.model.thinker import Thinker, load_thinker
+from duplex_agent.model.thinker import Thinker, load_thinker, shipped_thinker
 
 
 class _LateEar:
@@ -70,7 +70,7 @@ def test_conditions_act_on_the_quiet_around_the_speech_and_follow_the_seed() -> 
 
 @cache
 def _thinker() -> Thinker:
-    return load_thinker()
+    return shipped_thinker()
 
 
 @pytest.mark.assets

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from duplex_agent.model.ear_stream import WEIGHTS
 from duplex_agent.model.hearing import DEFAULT_TOKENS, LOOK_AHEADS, TokenKind
+from duplex_agent.model.lora import DEFAULT_FILE
 from duplex_agent.model.thinker import DEFAULT_MODEL
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
@@ -31,8 +32,8 @@ def main(
     limit: Annotated[int, typer.Option(help="Only the first N items of each list.", min=0)] = 0,
     out: Annotated[Path, typer.Option(help="Rows, tables, plot.")] = Path("runs/understanding"),
     thinker: Annotated[str, typer.Option(help="Language model.")] = DEFAULT_MODEL,
-    lora: Annotated[str, typer.Option(help="File of a LoRA, or none.")] = NO_LORA,
-    examples: Annotated[bool, typer.Option(help="Example exchanges before the turn.")] = True,
+    lora: Annotated[str, typer.Option(help="File of a LoRA, or none.")] = str(DEFAULT_FILE),
+    examples: Annotated[bool, typer.Option(help="Example exchanges before the turn.")] = False,
     ear_weights: Annotated[Path, typer.Option(help="Weights of the ear.")] = WEIGHTS,
     look_ahead: Annotated[int, typer.Option(help="Ticks: 1, 2 or 4; 0: the ear's own.")] = 0,
     tokens: Annotated[TokenKind, typer.Option(help="What the ear gives.")] = DEFAULT_TOKENS,

@@ -9,8 +9,10 @@ import torch
 
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.model.adapter_file import WEIGHTS as ADAPTER
+from duplex_agent.model.chat import EXAMPLES
 from duplex_agent.model.ear_stream import WEIGHTS, StreamingEar, load_ear
 from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
+from duplex_agent.model.lora import DEFAULT_FILE
 from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
 from duplex_agent.model.voice import Voice, load_voice
 from duplex_evals.errors import EvalError
@@ -27,8 +29,8 @@ class Subject:
     """
 
     thinker_name: str = DEFAULT_MODEL
-    lora: Path | None = None
-    examples: bool = True
+    lora: Path | None = DEFAULT_FILE
+    examples: bool = False
     ear_weights: Path = WEIGHTS
     look_ahead: int | None = None
     tokens: TokenKind = DEFAULT_TOKENS
@@ -56,7 +58,7 @@ class Subject:
     @property
     def config(self) -> SessionConfig:
         """The settings of its conversations."""
-        return SessionConfig() if self.examples else replace(SessionConfig(), examples=())
+        return replace(SessionConfig(), examples=EXAMPLES if self.examples else ())
 
     @cached_property
     def mind_mark(self) -> str:

@@ -5,14 +5,14 @@ from functools import cache
 import pytest
 from duplex_evals.content.written import written_replies
 
-from duplex_agent.model.thinker import Thinker, load_thinker
+from duplex_agent.model.thinker import Thinker, shipped_thinker
 
 pytestmark = pytest.mark.assets
 
 
 @cache
 def thinker() -> Thinker:
-    return load_thinker()
+    return shipped_thinker()
 
 
 def test_a_written_question_is_answered_in_words() -> None:
