@@ -14,10 +14,11 @@ from duplex_agent.model.chat import chat_format
 from duplex_agent.model.ear import BLANK, CHARACTERS
 from duplex_agent.model.language_model import find_language_model
 from duplex_agent.model.prepared import prepared_text
+from duplex_agent.train.adapter_losses import strongest
 from duplex_agent.train.frozen_thinker import FrozenThinker
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
-from duplex_agent.train.recipes.adapter import strongest
+from duplex_agent.train.recipes.adapter import SENTENCES_FILE
 from duplex_agent.train.recipes.ear import SPEECH_FOLDER
 from duplex_agent.train.spelled_rows import spelled_row
 from duplex_agent.train.tiny_backbone import write_tiny_backbone
@@ -44,6 +45,7 @@ def test_the_smoke_recipe_learns_and_resumes_as_if_never_stopped(tmp_path: Path)
     # Once more without a stop, on the same voices.
     straight = tmp_path / "straight"
     shutil.copytree(tmp_path / SPEECH_FOLDER, straight / SPEECH_FOLDER)
+    shutil.copy(tmp_path / SENTENCES_FILE, straight)
     train(build("adapter", smoke=True)[0], config, straight, out=straight)
     uninterrupted, _ = checkpoint.load(straight / "adapter.safetensors")
     assert resumed.keys() == uninterrupted.keys()

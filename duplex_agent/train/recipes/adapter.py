@@ -16,10 +16,9 @@ from typing import Any, Final, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.model.adapter import BLANK, Adapter, AdapterConfig, Rate, Tokens
+from duplex_agent.model.adapter import Adapter, AdapterConfig, Rate
 from duplex_agent.model.adapter_file import save_adapter
 from duplex_agent.model.chat import chat_format
 from duplex_agent.model.language_model import LanguageModel, find_language_model
@@ -27,6 +26,7 @@ from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import DEFAULT_MODEL
 from duplex_agent.train.adapter_data import HeardRow, load_features, make_features
+from duplex_agent.train.adapter_losses import token_ctc, told
 from duplex_agent.train.adapter_replies import Answer, prepare_answers
 from duplex_agent.train.ear_data import make_corpus
 from duplex_agent.train.frozen_thinker import FrozenThinker
@@ -37,13 +37,11 @@ from duplex_agent.train.spelled_rows import spelled_row
 from duplex_agent.train.user_speech import Engine
 from duplex_agent.train.user_text import user_sentences
 
+SENTENCES_FILE: Final = "adapter-sentences.txt"
 _TEXT_SEED: Final = 21
 _LETTERS_ONLY: Final = 0.15
-_TICK_DROPOUT: Final = 0.1
 _CTC_BESIDE: Final = 0.3
 _SILENT_SHARE: Final = 0.04
-SKIP_ABOVE: Final = 0.9
-"""Share of blank from which on a token may be left out."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +174,7 @@ class AdapterRecipe(Recipe):
         turns = load_features(work / "adapter-turns")
         self.turns = [row for row in turns if len(row.said) == 1]
         self.silent = [row for row in turns if not row.said]
-        self._read_texts()
+        self._read_texts(_sentences(work / SENTENCES_FILE, plan.sentences))
         self._work = work
 
     @cached_property
@@ -192,10 +190,9 @@ class AdapterRecipe(Recipe):
             self.plan.longest_reply,
         )
 
-    def _read_texts(self) -> None:
+    def _read_texts(self, sentences: list[str]) -> None:
         """Which ids the adapter is to know, and the sentences that can be spelled with them."""
         spoken = {i for row in (*self.rows, *self.turns) for i in self._ids(" ".join(row.said))}
-        sentences = user_sentences(self.plan.sentences, _TEXT_SEED)
         encoded = [self._ids(sentence) for sentence in sentences]
         counts = Counter(i for ids in encoded for i in ids)
         known = spoken | {i for i, count in counts.items() if count >= self.plan.least}
@@ -287,35 +284,11 @@ class AdapterRecipe(Recipe):
         save_adapter(out / f"{self.name}.safetensors", model, self.source.fingerprint)
 
 
-def told(
-    adapter: Adapter, row: HeardRow, rate: Rate, skipping: bool, rng: torch.Generator
-) -> Tensor:
-    """Tokens [n >= 1, thinker's width] of the speech in ``row``, some of them lost by chance."""
-    features, letters = (
-        torch.from_numpy(x[row.span]).float().to(rng.device)[None]
-        for x in (row.features, row.letters)
-    )
-    tokens = adapter.token(adapter.at_rate(adapter.hidden(features, letters), rate)[0])
-    kept = torch.rand(len(tokens.vectors), generator=rng, device=rng.device) >= _TICK_DROPOUT
-    if skipping:
-        kept &= tokens.blank.detach() < SKIP_ABOVE
-    return tokens.vectors[kept] if kept.any() else strongest(tokens)
-
-
-def strongest(tokens: Tokens) -> Tensor:
-    """The one token [1, width] that is least likely a blank."""
-    return tokens.vectors[tokens.blank.argmin()][None]
-
-
-def token_ctc(log_shares: Tensor, targets: list[list[int]]) -> Tensor:
-    """CTC loss per token of ``log_shares`` [B, T, 1 + ids]; rows that cannot fit count nothing."""
-    lengths = torch.tensor([len(t) for t in targets])
-    flat = torch.tensor([i for t in targets for i in t], dtype=torch.long)
-    frames = torch.full((len(targets),), log_shares.shape[1], dtype=torch.long)
-    losses = F.ctc_loss(
-        log_shares.transpose(0, 1), flat, frames, lengths, BLANK, "sum", zero_infinity=True
-    )
-    return losses / max(1, int(lengths.sum()))
+def _sentences(file: Path, count: int) -> list[str]:
+    """Kept in ``file``: drawing them means reading all of the chat text, which takes a minute."""
+    if not file.exists():
+        file.write_text("\n".join(user_sentences(count, _TEXT_SEED)), encoding="utf-8")
+    return file.read_text("utf-8").split("\n")
 
 
 def build(smoke: bool) -> tuple[AdapterRecipe, LoopConfig]:
