@@ -107,7 +107,8 @@ def plot_steps(out: Path, by_steps: dict[int, VoiceFigures], teacher: VoiceFigur
         if of_teacher is not None:
             axis.axhline(of_teacher, linestyle="--", color="grey", label="teacher")
             axis.legend()
-        axis.set(xscale="log", xlabel="flow evaluations per token", title=label, ylim=(0, None))
+        top = 1.1 * max([*(y for _, y in points), of_teacher or 0.0]) or None
+        axis.set(xscale="log", xlabel="flow evaluations per token", title=label, ylim=(0, top))
         axis.set_xticks(list(by_steps), [str(s) for s in by_steps])
         axis.minorticks_off()
     target = out / "steps.png"
