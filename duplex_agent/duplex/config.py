@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from duplex_agent.duplex.floor import FloorConfig
-from duplex_agent.model.chat import SYSTEM_PROMPT
+from duplex_agent.model.chat import EXAMPLES, SYSTEM_PROMPT
 from duplex_agent.model.sampling import Sampling
 
 
@@ -18,9 +18,7 @@ class SessionConfig:
 
     floor: FloorConfig = field(default_factory=FloorConfig)
     system_prompt: str = SYSTEM_PROMPT
-    # Exchanges before the first real one. The shipped thinker was taught to talk as if they stood
-    # there; a bare language model needs some (model/chat.py has a few).
-    examples: tuple[tuple[str, str], ...] = ()
+    examples: tuple[tuple[str, str], ...] = EXAMPLES  # exchanges before the first real one
 
     # hearing
     preroll_ticks: int = 2  # soft onsets: hear from this long before the detected start

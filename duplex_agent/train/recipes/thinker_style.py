@@ -28,6 +28,8 @@ from duplex_agent.train.spoken_style import SpokenReply
 from duplex_agent.train.style_data import StyleRow, StyleSizes, prepare_rows
 
 RANK: Final = 16
+# Of what was learnt, so much is shipped, and the examples stay: whole, it costs right answers.
+STRENGTH: Final = 0.5
 _ANCHOR_WEIGHT: Final = 0.5
 _SMALLEST_REST: Final = 1e-6
 
@@ -168,7 +170,8 @@ class ThinkerStyleRecipe(Recipe):
     def export(self, model: nn.Module, out: Path) -> None:
         notes = {"recipe": self.name, "rank": str(self.rank), "backbone": self.source.name}
         path = out / f"{self.name}.safetensors"
-        save_lora(path, adapter_layers(model), self.source.fingerprint, notes)
+        layers = {name: (a, STRENGTH * b) for name, (a, b) in adapter_layers(model).items()}
+        save_lora(path, layers, self.source.fingerprint, notes)
 
 
 def _anything(text: str) -> SpokenReply | None:

@@ -30,7 +30,7 @@ class Subject:
 
     thinker_name: str = DEFAULT_MODEL
     lora: Path | None = DEFAULT_FILE
-    examples: bool = False
+    examples: bool = True
     ear_weights: Path = WEIGHTS
     look_ahead: int | None = None
     tokens: TokenKind = DEFAULT_TOKENS
