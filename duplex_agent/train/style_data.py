@@ -77,8 +77,8 @@ def prepare_rows(
         maker = _Maker(model(), tokenizer, sizes, seed)
         written = work / "style-replies.jsonl"
         if not written.exists():
-            _write_replies(written, list(maker.spoken()))
-        kept = list(_varied(_read_replies(written)))
+            _write_replies(written, _varied(maker.spoken()))
+        kept = list(_read_replies(written))
         _store(file, [*maker.spoken_rows(kept), *maker.anchor_rows()])
     rows = list(_stored(file))
     if not any(row.spoken for row in rows):
@@ -95,7 +95,7 @@ class _Prompt:
 _Spoken = tuple[_Prompt, SpokenReply]
 
 
-def _write_replies(file: Path, kept: Sequence[_Spoken]) -> None:
+def _write_replies(file: Path, kept: Iterable[_Spoken]) -> None:
     lines = [
         {"history": p.history, "prompt": p.text, "reply": r.text, "verbatim": r.verbatim}
         for p, r in kept
