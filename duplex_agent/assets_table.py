@@ -167,7 +167,7 @@ _TABLE: Final = (
         422309,
         "ff77588746d3a2595d32ab5b69ffd7b95ce2441ac57533cb66fc3eb575a115cf",
         "MIT",
-        "run",
+        "evals",
         "vocabulary of Whisper tiny.en",
         _whisper("vocabulary.txt"),
         HubFile("Systran/faster-whisper-tiny.en", "vocabulary.txt"),
