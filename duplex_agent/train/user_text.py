@@ -7,6 +7,7 @@ from patterns with wide word lists. Evaluation sentences are left out of both ha
 import random
 import re
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -60,8 +61,8 @@ def user_sentences(count: int, seed: int) -> list[str]:
     """
     rng = random.Random(seed)
     forbidden = held_out()
-    chat = [s for s in training_sentences(seed) if len(heard_form(s).split()) <= 16]
-    chosen = chat[: count // 2]
+    chat = (s for s in training_sentences(seed) if len(heard_form(s).split()) <= 16)
+    chosen = list(islice(chat, count // 2))
     seen = {normalise(s) for s in chosen}
     for _ in range(20 * count):
         if len(chosen) >= count:
