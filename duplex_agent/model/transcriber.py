@@ -155,17 +155,16 @@ def _alike(words: Sequence[Pieces], others: Sequence[Pieces]) -> int:
     return sum(1 for _ in same)
 
 
-def _closest(words: list[Pieces], spelled: Sequence[tuple[str, int]]) -> tuple[list[Pieces], int]:
-    """As many of ``words`` as the letters speak for, and how far they are from them.
-
-    What a decoder adds at the end of a sound, nobody has spelled.
+def _spoken(words: list[Pieces], spelled: Sequence[tuple[str, int]]) -> tuple[list[Pieces], int]:
+    """``words`` without those at the end of which no letter was spelled, and how far the rest is
+    from the letters. What a decoder adds at the end of a sound, nobody has spelled.
     """
-    texts = list(accumulate(map(_text, words)))
+    texts = ["", *accumulate(map(_text, words))]
     apart = [letters_apart(text, spelled) for text in texts]
-    if not apart:
-        return words, len(spelled)
-    least = min(apart)
-    return words[: len(apart) - apart[::-1].index(least)], least
+    kept = len(words)
+    while kept > 1 and apart[kept] - apart[kept - 1] >= len(letters_of(_text(words[kept - 1]))):
+        kept -= 1
+    return words[:kept], apart[kept]
 
 
 def _letters(words: list[Pieces]) -> int:
@@ -237,9 +236,9 @@ class Transcriber:
         spelled = [pair for pair in state.spelled if pair[1] > since]
         before = [word.pieces for word in state.standing[len(fixed) :]]
         afresh = replace(state, standing=fixed, reading=(*before, *state.reading))
-        words, apart = _closest(self._read(afresh, patience), spelled)
+        words, apart = _spoken(self._read(afresh, patience), spelled)
         if _alike(before, words) < len(before):
-            on, on_apart = _closest([*before, *self._read(state, patience)], spelled)
+            on, on_apart = _spoken([*before, *self._read(state, patience)], spelled)
             words = on if on_apart < apart else words
         same = _alike(before, words)
         state = replace(state, standing=state.standing[: len(fixed) + same])

@@ -150,6 +150,27 @@ def test_a_word_that_the_letters_contradict_is_taken_back_in_the_pause():
     assert times == sorted(times)
 
 
+class Said(TickReader):
+    """Reads the same words whatever it hears."""
+
+    def __init__(self, *words: int) -> None:
+        super().__init__()
+        self.words = words
+
+    def read(self, sound, written=(), draft=()):
+        return [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in self.words][len(written) :]
+
+
+def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_goes():
+    for last, letters, kept in ((6, "fra", " capital france"), (2, "", " capital")):
+        transcriber, state, said = Transcriber(Said(4, last), SILENCE), TranscriberState(), []
+        for heard in ["capital ", "", "", letters, *[""] * 16]:
+            state, words, taken_back = transcriber.step(state, np.zeros((4, 1), np.float32), heard)
+            del said[len(said) - taken_back :]
+            said += [word.text for word in words]
+        assert "".join(said) == kept
+
+
 def test_a_word_that_is_being_answered_is_not_taken_back():
     transcriber, state, said = Transcriber(WrongAtFirst(), SILENCE), TranscriberState(), []
     for number in spoken(*QUESTION):
