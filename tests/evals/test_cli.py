@@ -61,7 +61,8 @@ def test_a_gate_that_fails_gives_1(duplex_evals, suite, tmp_path):
     assert "FAIL  voice_to_voice_answered_p50" in said
 
 
-def test_a_missing_clip_gives_1_and_names_it(duplex_evals, suite, tmp_path):
+def test_a_missing_clip_gives_1_and_names_it(duplex_evals, suite, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     broken = {**SCENARIO, "id": "broken", "items": [dict(SCENARIO["items"][0])]}
     broken["items"][0]["parts"] = [{"clip": {"file": str(tmp_path / "none.wav")}}]
     suite.write_text(yaml.safe_dump([SCENARIO, broken]))

@@ -30,7 +30,8 @@ def test_an_expected_error_is_one_line_on_stderr_and_exit_code_1(monkeypatch, ca
     assert line.startswith("duplex-agent: no recipe called 'no-such-recipe'")
 
 
-def test_a_missing_input_file_is_named(tmp_path):
+def test_a_missing_input_file_is_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     result = runner.invoke(app, ["listen", str(tmp_path / "nothing.wav")])
     assert result.exit_code == 2
     assert "nothing.wav" in result.stderr
