@@ -156,13 +156,21 @@ def _alike(words: Sequence[Pieces], others: Sequence[Pieces]) -> int:
 
 
 def _spoken(words: list[Pieces], spelled: Sequence[tuple[str, int]]) -> tuple[list[Pieces], int]:
-    """``words`` without those at the end of which no letter was spelled, and how far the rest is
-    from the letters. What a decoder adds at the end of a sound, nobody has spelled.
+    """``words`` without what a decoder adds at the end of a sound, and how far the rest is from
+    the letters: last words of which no letter was spelled, and those that only come back while
+    fewer would be nearer to the letters.
     """
     texts = ["", *accumulate(map(_text, words))]
     apart = [letters_apart(text, spelled) for text in texts]
+    said = [letters_of(_text(word)) for word in words]
+    nearest = min(apart)
     kept = len(words)
-    while kept > 1 and apart[kept] - apart[kept - 1] >= len(letters_of(_text(words[kept - 1]))):
+    while kept > 1:
+        last = said[kept - 1]
+        added = apart[kept] - apart[kept - 1] >= len(last)
+        echoed = apart[kept] > nearest and last in said[: kept - 1]
+        if not added and not echoed:
+            break
         kept -= 1
     return words[:kept], apart[kept]
 

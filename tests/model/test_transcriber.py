@@ -171,6 +171,15 @@ def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_go
         assert "".join(said) == kept
 
 
+def test_last_words_that_only_come_back_go():
+    echoing, state, said = Transcriber(Said(1, 2, 3, 2, 3), SILENCE), TranscriberState(), []
+    for heard in ["what ", "", "is ", "", "the ", "", "t", *[""] * 16]:
+        state, words, taken_back = echoing.step(state, np.zeros((4, 1), np.float32), heard)
+        del said[len(said) - taken_back :]
+        said += [word.text for word in words]
+    assert "".join(said) == " what is the"
+
+
 def test_a_word_that_is_being_answered_is_not_taken_back():
     transcriber, state, said = Transcriber(WrongAtFirst(), SILENCE), TranscriberState(), []
     for number in spoken(*QUESTION):
