@@ -1,12 +1,11 @@
-"""What an adapter is judged by: CTC over its ids, and the tokens a thinker is told in training."""
+"""The tokens that an adapter tells a thinker in training."""
 
 from typing import Final
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from duplex_agent.model.adapter import BLANK, Adapter, Rate, Tokens
+from duplex_agent.model.adapter import Adapter, Rate, Tokens
 from duplex_agent.train.adapter_data import HeardRow
 
 _TICK_DROPOUT: Final = 0.1
@@ -34,14 +33,3 @@ def told(
 def strongest(tokens: Tokens) -> Tensor:
     """The one token [1, width] that is least likely a blank."""
     return tokens.vectors[tokens.blank.argmin()][None]
-
-
-def token_ctc(log_shares: Tensor, targets: list[list[int]]) -> Tensor:
-    """CTC loss per token of ``log_shares`` [B, T, 1 + ids]; rows that cannot fit count nothing."""
-    lengths = torch.tensor([len(t) for t in targets])
-    flat = torch.tensor([i for t in targets for i in t], dtype=torch.long)
-    frames = torch.full((len(targets),), log_shares.shape[1], dtype=torch.long)
-    losses = F.ctc_loss(
-        log_shares.transpose(0, 1), flat, frames, lengths, BLANK, "sum", zero_infinity=True
-    )
-    return losses / max(1, int(lengths.sum()))

@@ -26,8 +26,9 @@ from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import DEFAULT_MODEL
 from duplex_agent.train.adapter_data import HeardRow, load_features, make_features
-from duplex_agent.train.adapter_losses import token_ctc, told
+from duplex_agent.train.adapter_losses import told
 from duplex_agent.train.adapter_replies import Answer, prepare_answers
+from duplex_agent.train.ctc import ctc
 from duplex_agent.train.ear_data import make_corpus
 from duplex_agent.train.frozen_thinker import FrozenThinker
 from duplex_agent.train.loop import LoopConfig, Recipe
@@ -260,7 +261,7 @@ class AdapterRecipe(Recipe):
         rows, device = batch.ctc, rng.device
         hidden = model.hidden(rows.features.to(device), rows.letters.to(device))
         log_shares = model.log_shares(model.at_rate(hidden, batch.rate))
-        spelling = token_ctc(log_shares, rows.targets)
+        spelling = ctc(log_shares, rows.targets)
         # The log's columns are those of its first row.
         figures = {"ctc": float(spelling.detach()), "kl": math.nan}
         if batch.turns is None:

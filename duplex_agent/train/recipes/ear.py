@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.ear import BLANK, FEATURES_PER_TICK, EarConfig, EarEncoder
+from duplex_agent.model.ear import FEATURES_PER_TICK, EarConfig, EarEncoder
 from duplex_agent.model.ear_stream import save_ear
 from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
 from duplex_agent.model.whisper_weights import encoder_state
+from duplex_agent.train.ctc import ctc
 from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.user_speech import Engine
@@ -158,17 +158,6 @@ class EarRecipe(Recipe):
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, DistilledEar)
         save_ear(out / f"{self.name}.safetensors", model.student)
-
-
-def ctc(spelled: Tensor, targets: list[list[int]]) -> Tensor:
-    """CTC loss per character of log-probabilities [B, T, characters] against character ids."""
-    lengths = torch.tensor([len(t) for t in targets])
-    flat = torch.tensor([i for t in targets for i in t], dtype=torch.long)
-    frames = torch.full((len(targets),), spelled.shape[1], dtype=torch.long)
-    losses = F.ctc_loss(
-        spelled.transpose(0, 1), flat, frames, lengths, BLANK, "sum", zero_infinity=True
-    )
-    return losses / max(1, int(lengths.sum()))
 
 
 def build(smoke: bool) -> tuple[EarRecipe, LoopConfig]:

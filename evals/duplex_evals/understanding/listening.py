@@ -24,7 +24,7 @@ _NO_AGENT: Final = np.zeros(AGENT_TICK_SAMPLES, np.float32)
 class Heard:
     """What the ear gave. ``delay_ms``: from the end of speech to the end of the tick with the last
     word, None when nothing was heard. ``compute_ms``: processor time of the process in each tick,
-    for the decoder runs on a thread of its own. ``letters``: what the character head alone would
+    whatever threads its libraries keep. ``letters``: what the character head alone would
     say, "" for an ear without one.
     """
 
