@@ -14,13 +14,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.model.excitation import advance_phase, noise_spectra, pulse_spectra
 from duplex_agent.model.latents import FRAMES_PER_TOKEN, HOP_SAMPLES, LATENT_WIDTH, WINDOW_SAMPLES
 
 OUTPUT_DELAY_SAMPLES = (WINDOW_SAMPLES - HOP_SAMPLES) // 2
 MIDDLE_HZ, LOWEST_HZ, HIGHEST_HZ = 90.0, 50.0, 400.0
-_KERNEL = 7
+KERNEL = 7
 _BINS = WINDOW_SAMPLES // 2 + 1
 # Hann windows a quarter apart, squared (once before the spectrum, once after it), add up to this.
 _OVERLAP_GAIN = 1.5
@@ -83,7 +82,7 @@ class CausalBlock(nn.Module):
 
     def __init__(self, width: int, expansion: int, scale: float) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(width, width, _KERNEL, groups=width)
+        self.conv = nn.Conv1d(width, width, KERNEL, groups=width)
         self.norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, width * expansion)
         self.down = nn.Linear(width * expansion, width)
@@ -94,7 +93,7 @@ class CausalBlock(nn.Module):
         history = torch.cat([tail, x.transpose(1, 2)], dim=2)
         y = self.norm(self.conv(history).transpose(1, 2))
         y = self.down(F.gelu(self.up(y)))
-        return x + self.gain * y, history[:, :, -(_KERNEL - 1) :]
+        return x + self.gain * y, history[:, :, -(KERNEL - 1) :]
 
 
 class CodecDecoder(nn.Module):
@@ -128,7 +127,7 @@ class CodecDecoder(nn.Module):
 
     def new_state(self, batch: int = 1) -> CodecState:
         weight = self.enter.weight
-        tail = weight.new_zeros(batch, self.config.width, _KERNEL - 1)
+        tail = weight.new_zeros(batch, self.config.width, KERNEL - 1)
         return CodecState(
             [tail.clone() for _ in self.blocks],
             weight.new_zeros(batch, WINDOW_SAMPLES - HOP_SAMPLES),
@@ -147,11 +146,14 @@ class CodecDecoder(nn.Module):
             x, tail = block(x, tail)
             after.append(tail)
         x = self.norm(x)
-        log_pitch = self.pitch(x).float().squeeze(-1)
-        gain, cosine, sine, noise = self.head(x).float().chunk(4, dim=-1)
+        return self.shape_of(self.pitch(x).float(), self.head(x).float()), after
+
+    def shape_of(self, log_pitch: Tensor, filters: Tensor) -> Shape:
+        """What ``pitch`` [batch, n, 1] and ``head`` [batch, n, 4 * 481] have put out."""
+        gain, cosine, sine, noise = filters.chunk(4, dim=-1)
         length = (cosine.square() + sine.square() + 1e-6).sqrt()
         filter = torch.complex(cosine / length, sine / length) * gain.clamp(max=4.0).exp()
-        return Shape(log_pitch, filter, noise.clamp(max=4.0).exp()), after
+        return Shape(log_pitch.squeeze(-1), filter, noise.clamp(max=4.0).exp())
 
     def frame_spectra(self, shape: Shape, phase: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """Spectra of the voiced part and of the noise, complex [batch, n, 481].
@@ -175,11 +177,15 @@ class CodecDecoder(nn.Module):
 
     def forward(self, latents: Tensor, state: CodecState) -> tuple[Tensor, CodecState]:
         """``latents`` [batch, n, 48] -> pcm [batch, n * 1920] float32 and the next state."""
-        shape, tails = self.shape(latents, state.tails)
+        return self.sound(*self.shape(latents, state.tails), state)
+
+    def sound(
+        self, shape: Shape, tails: list[Tensor], state: CodecState
+    ) -> tuple[Tensor, CodecState]:
+        """Sound of ``shape`` after ``state``, and the state after both it and ``tails``."""
         hz = shape.hz
         phase = advance_phase(hz, state.phase, state.hz)
         voiced, noise = self.frame_spectra(shape, phase, state.frames)
         pcm, overlap = self.overlap_add(voiced + noise, state.overlap)
-        assert pcm.shape[1] == latents.shape[1] * AGENT_TICK_SAMPLES
         frames = state.frames + hz.shape[1]
         return pcm, CodecState(tails, overlap, phase[:, -1], hz[:, -1], frames)

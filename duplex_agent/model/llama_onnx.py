@@ -21,12 +21,11 @@ from onnx import TensorProto, helper
 
 from duplex_agent.errors import ThinkerError
 from duplex_agent.model.llama_spec import LlamaSpec, Precision
+from duplex_agent.model.onnx_graph import BLOCK, MICROSOFT, quantize_blocks
 from duplex_agent.model.rotary import ALIGNMENT, WEIGHTS_FILE, rotation_tables
 
 Weights = Callable[[str], NDArray[np.float32] | None]
 
-_MICROSOFT = "com.microsoft"
-_BLOCK = 32  # weights that share a scale, as in the GGUF formats that models come in
 _PLACE = ("last_position", "total_length", "rotation.cos", "rotation.sin")
 
 
@@ -177,7 +176,7 @@ class _GraphWriter:
                 K=stacked.shape[1],
                 N=stacked.shape[0],
                 bits=8,
-                block_size=_BLOCK,
+                block_size=BLOCK,
                 accuracy_level=4,  # int8 activations too, scaled per position and block
             )
         else:
@@ -218,7 +217,7 @@ class _GraphWriter:
         kind: str,
         inputs: list[str],
         outputs: list[str],
-        domain: str = _MICROSOFT,
+        domain: str = MICROSOFT,
         **attributes: Any,
     ) -> None:
         self.nodes.append(
@@ -243,21 +242,7 @@ class _GraphWriter:
                 inputs.append(info(f"past_{kind}.{index}", floats, cache))
                 outputs.append(info(f"present_{kind}.{index}", floats, cache))
         graph = helper.make_graph(self.nodes, "thinker", inputs, outputs, self.initializers)
-        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_MICROSOFT, 1)]
+        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(MICROSOFT, 1)]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=9)
         helper.set_model_props(model, {"max_length": str(spec.max_length)})
         return model
-
-
-def quantize_blocks(
-    weight: NDArray[np.float32],
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Symmetric 8 bit per block of a row, in the layout of `MatMulNBits`.
-
-    float32 [out, in] -> (uint8 [out, blocks, 32] with 128 as zero, float32 scale [out, blocks]).
-    """
-    short = -weight.shape[1] % _BLOCK
-    blocks = np.pad(weight, ((0, 0), (0, short))).reshape(len(weight), -1, _BLOCK)
-    scales = np.maximum(np.abs(blocks).max(axis=2), np.float32(1e-12)) / np.float32(127)
-    levels = np.rint(blocks / scales[..., None]) + 128
-    return levels.astype(np.uint8), scales

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.model.flow import FlowConfig, FlowHead
+from duplex_agent.model.flow import FlowConfig, FlowHead, Sampling
 from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.phones import PHONES
 
@@ -57,12 +57,25 @@ class MouthState:
         )
 
 
-def _rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """Rotary position embedding (arXiv 2104.09864) on x [B, H, T, d]."""
-    half = x.shape[-1] // 2
-    rates = 10_000.0 ** (-torch.arange(half, device=x.device, dtype=torch.float32) / half)
+def empty_state(config: MouthConfig, like: Tensor) -> MouthState:
+    """The state before the first tick; batch, kind and device are those of ``like`` [B, ...]."""
+    empty = like.new_zeros(len(like), config.heads, 0, config.width // config.heads)
+    layers = range(config.layers)
+    previous = like.new_zeros(len(like), LATENT_WIDTH)
+    return MouthState([empty for _ in layers], [empty for _ in layers], 0, previous)
+
+
+def rotation(positions: Tensor, width: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines [T, d / 2] of rotary embedding (arXiv 2104.09864), ``width`` d."""
+    half = width // 2
+    rates = 10_000.0 ** (-torch.arange(half, device=positions.device, dtype=torch.float32) / half)
     angles = positions[:, None] * rates
-    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+    return angles.cos(), angles.sin()
+
+
+def _rotate(x: Tensor, positions: Tensor) -> Tensor:
+    """``x`` [B, H, T, d] turned to ``positions`` [T]."""
+    cos, sin = (wave.to(x.dtype) for wave in rotation(positions, x.shape[-1]))
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
@@ -127,14 +140,13 @@ class Mouth(nn.Module):
         self.norm = nn.RMSNorm(config.width, eps=1e-6)
         self.head = FlowHead(LATENT_WIDTH, config.width + LATENT_WIDTH, config.flow)
 
+    @property
+    def sampling(self) -> Sampling:
+        """What the head's steps are."""
+        return self.head.sampling
+
     def new_state(self, batch: int = 1) -> MouthState:
-        config, weight = self.config, self.norm.weight
-        empty = weight.new_zeros(batch, config.heads, 0, config.width // config.heads)
-        layers = range(config.layers)
-        return MouthState(
-            [empty for _ in layers], [empty for _ in layers], 0,
-            weight.new_zeros(batch, LATENT_WIDTH),
-        )  # fmt: skip
+        return empty_state(self.config, self.norm.weight.new_empty(batch, 0))
 
     def talk(
         self, slots: Tensor, previous: Tensor, thinker: Tensor, state: MouthState

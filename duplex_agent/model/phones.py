@@ -7,7 +7,7 @@ by construction. The symbols are those of the teacher voice (espeak-ng's IPA for
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -50,6 +50,16 @@ class Phones(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, SLOTS_PER_CHARACTER * (len(PHONES) + 1))
 
+    @property
+    def look_ahead(self) -> int:
+        """Characters after one that its phones depend on."""
+        return self.conv.look_ahead
+
+    @property
+    def look_back(self) -> int:
+        """Characters before one that its phones depend on."""
+        return self.conv.look_back
+
     def forward(self, characters: Tensor) -> Tensor:
         x = self.conv(self.embedding(characters), characters != 0)
         logits = self.out(self.norm(x)).float()
@@ -65,11 +75,23 @@ class Phones(nn.Module):
         return best
 
 
+class Speller(Protocol):
+    """What reading asks of ``Phones``, or of what stands for it."""
+
+    @property
+    def look_ahead(self) -> int: ...
+
+    @property
+    def look_back(self) -> int: ...
+
+    def best_slots(self, text: str) -> list[int]: ...
+
+
 @dataclass
 class PhoneReader:
     """Reads a growing text and gives its phones once they can no longer change."""
 
-    model: Phones
+    model: Speller
     text: str = ""
     done: int = 0
     last_slot: int = BLANK
@@ -80,10 +102,10 @@ class PhoneReader:
 
     def read(self) -> list[tuple[int, int]]:
         """New ``(phone id, index of its character)`` pairs, in order."""
-        ready = len(self.text) if self.finished else len(self.text) - self.model.conv.look_ahead
+        ready = len(self.text) if self.finished else len(self.text) - self.model.look_ahead
         if ready <= self.done:
             return []
-        start = max(0, self.done - self.model.conv.look_back)
+        start = max(0, self.done - self.model.look_back)
         slots = self.model.best_slots(self.text[start:])
         phones = []
         for character in range(self.done, ready):

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import TICK_MS
-from duplex_agent.model.phones import PHONE_ID, PhoneReader, Phones
+from duplex_agent.model.phones import PHONE_ID, PhoneReader, Speller
 from duplex_agent.model.slots import SLOT_S, phone_shares
 from duplex_agent.model.spoken_text import is_left_out, needs_next, spoken_word
-from duplex_agent.model.timing import Timing, TimingReader
+from duplex_agent.model.timing import Timer, TimingReader
 
 _REST = PHONE_ID["$"]
 _SPACE = PHONE_ID[" "]
@@ -57,7 +57,7 @@ class Script:
     ``speed`` divides every duration.
     """
 
-    def __init__(self, phones: Phones, timing: Timing, speed: float = 1.0) -> None:
+    def __init__(self, phones: Speller, timing: Timer, speed: float = 1.0) -> None:
         self._reader = PhoneReader(phones)
         self._timing = TimingReader(timing)
         self._speed = speed
@@ -158,7 +158,7 @@ class Script:
             self._word_state.append(word.hidden)
             self._reader.write(spoken)
             unread = len(self._reader.text) - self._reader.done
-            if unread >= self._reader.model.conv.look_ahead + _BLOCK:
+            if unread >= self._reader.model.look_ahead + _BLOCK:
                 self._time()
         else:
             if is_left_out(word.text):

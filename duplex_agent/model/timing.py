@@ -1,12 +1,16 @@
 """How long each phone lasts, learnt from the teacher's own timings."""
 
 from dataclasses import dataclass, field
+from typing import Final, Protocol
 
 import torch
 from torch import Tensor, nn
 
 from duplex_agent.model.phones import PHONES
 from duplex_agent.model.text_conv import TextConv
+
+# The mean phone of the teacher lasts exp(-3.1) s = 45 ms.
+MEAN_LOG_S: Final = -3.1
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,19 @@ class Timing(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, 1)
 
+    @property
+    def look_ahead(self) -> int:
+        """Phones after one that its duration depends on."""
+        return self.conv.look_ahead
+
+    @property
+    def look_back(self) -> int:
+        """Phones before one that its duration depends on."""
+        return self.conv.look_back
+
     def forward(self, phones: Tensor) -> Tensor:
         x = self.conv(self.embedding(phones), phones != len(PHONES))
-        # The mean phone of the teacher lasts exp(-3.1) s = 45 ms.
-        return self.out(self.norm(x)).float()[..., 0] - 3.1
+        return self.out(self.norm(x)).float()[..., 0] + MEAN_LOG_S
 
     @torch.inference_mode()
     def seconds(self, phones: list[int]) -> list[float]:
@@ -42,21 +55,33 @@ class Timing(nn.Module):
         return found
 
 
+class Timer(Protocol):
+    """What reading asks of ``Timing``, or of what stands for it."""
+
+    @property
+    def look_ahead(self) -> int: ...
+
+    @property
+    def look_back(self) -> int: ...
+
+    def seconds(self, phones: list[int]) -> list[float]: ...
+
+
 @dataclass
 class TimingReader:
     """Reads a growing phone sequence and gives durations once they can no longer change."""
 
-    model: Timing
+    model: Timer
     phones: list[int] = field(default_factory=list)
     done: int = 0
     finished: bool = False
 
     def read(self) -> list[tuple[int, float]]:
         """New ``(index into phones, seconds)`` pairs, in order."""
-        ready = len(self.phones) if self.finished else len(self.phones) - self.model.conv.look_ahead
+        ready = len(self.phones) if self.finished else len(self.phones) - self.model.look_ahead
         if ready <= self.done:
             return []
-        start = max(0, self.done - self.model.conv.look_back)
+        start = max(0, self.done - self.model.look_back)
         seconds = self.model.seconds(self.phones[start:])
         found = [(index, seconds[index - start]) for index in range(self.done, ready)]
         self.done = ready

@@ -16,12 +16,16 @@ from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES, TICK_MS
 from duplex_agent.errors import TextError
 from duplex_agent.model import checkpoint
 from duplex_agent.model.codec import CodecDecoder
+from duplex_agent.model.codec_onnx import OnnxCodec
 from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth
 from duplex_agent.model.mouth_file import load_mouth
-from duplex_agent.model.phones import PHONE_ID, Phones
+from duplex_agent.model.mouth_fsq import CodeMouth
+from duplex_agent.model.mouth_onnx import OnnxMouth
+from duplex_agent.model.phones import PHONE_ID, Phones, Speller
 from duplex_agent.model.script import Script
-from duplex_agent.model.timing import Timing
+from duplex_agent.model.text_onnx import OnnxPhones, OnnxTiming
+from duplex_agent.model.timing import Timer, Timing
 
 _FADE_SAMPLES = AGENT_RATE_HZ // 100
 _TAIL_TICKS = 2
@@ -66,14 +70,16 @@ class SpokenTick:
 
 
 class Voice:
-    """The loaded voice; ``start`` opens a stream of speech."""
+    """The loaded voice; ``start`` opens a stream of speech.
+
+    Its parts may be PyTorch's modules or their faster counterparts on ONNX Runtime.
+    """
 
     def __init__(
-        self, phones: Phones, timing: Timing, mouth: Mouth, codec: CodecDecoder,
-        settings: VoiceSettings | None = None,
+        self, phones: Speller, timing: Timer, mouth: Mouth | OnnxMouth,
+        codec: CodecDecoder | OnnxCodec, settings: VoiceSettings | None = None,
     ) -> None:  # fmt: skip
-        self.phones, self.timing = phones.eval(), timing.eval()
-        self.mouth, self.codec = mouth.eval(), codec.eval()
+        self.phones, self.timing, self.mouth, self.codec = phones, timing, mouth, codec
         self.settings = settings or VoiceSettings()
 
     def with_settings(self, settings: VoiceSettings) -> "Voice":
@@ -177,14 +183,28 @@ class SpeechStream:
 def load_voice(
     settings: VoiceSettings | None = None, folder: Path = checkpoint.WEIGHTS_DIR
 ) -> Voice:
-    """The voice in ``folder``, by default the shipped one.
+    """The voice in ``folder``, by default the shipped one, on ONNX Runtime.
 
     Raises CheckpointError when weight files are missing, broken, or hold NaN.
     """
+    phones, timing, mouth, codec = _modules(folder)
+    # A mouth of codes is there to be compared with, not to be served.
+    fast = mouth if isinstance(mouth, CodeMouth) else OnnxMouth(mouth)
+    return Voice(OnnxPhones(phones), OnnxTiming(timing), fast, OnnxCodec(codec), settings)
+
+
+def load_torch_voice(
+    settings: VoiceSettings | None = None, folder: Path = checkpoint.WEIGHTS_DIR
+) -> Voice:
+    """As ``load_voice`` with PyTorch's modules, several times slower: what to compare with."""
+    return Voice(*_modules(folder), settings)
+
+
+def _modules(folder: Path) -> tuple[Phones, Timing, Mouth, CodecDecoder]:
     codec, phones, timing = CodecDecoder(), Phones(), Timing()
     for name, parts in (("codec", {"": codec}), ("phones", {"phones.": phones, "timing.": timing})):
         tensors, _ = checkpoint.load(folder / f"{name}.safetensors")
         for prefix, module in parts.items():
             checkpoint.load_module(module, tensors, prefix)
     mouth, _ = load_mouth(folder / "mouth.safetensors")
-    return Voice(phones, timing, mouth, codec, settings)
+    return phones, timing, mouth, codec

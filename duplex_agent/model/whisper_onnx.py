@@ -14,22 +14,17 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto
 
-from duplex_agent.model.llama_onnx import quantize_blocks
 from duplex_agent.model.llama_spec import Precision
+from duplex_agent.model.onnx_graph import Array, Graph
 from duplex_agent.model.whisper_weights import DecoderWeights
 
 SOUND_FILE: Final = "sound.onnx"
 READER_FILE: Final = "reader.onnx"
 
-_MICROSOFT: Final = "com.microsoft"
-_BLOCK: Final = 32
 _EPSILON: Final = 1e-5
 _NEVER: Final = np.float32(-1e4)
-
-Array = NDArray[np.float32]
 
 
 def write_decoder(
@@ -45,7 +40,7 @@ def write_decoder(
 def _sound_graph(
     weights: DecoderWeights, silenced: list[int], precision: Precision
 ) -> onnx.ModelProto:
-    graph = _Graph(precision)
+    graph = Graph("whisper", precision)
     layers = range(weights.layers)
     matrices = [weights.layer(i, "attention/linear_1/weight") for i in layers]
     biases = [weights.layer(i, "attention/linear_1/bias") for i in layers]
@@ -63,12 +58,13 @@ def _sound_graph(
 def _reader_graph(
     weights: DecoderWeights, silenced: list[int], precision: Precision
 ) -> onnx.ModelProto:
-    graph = _Graph(precision)
+    graph = Graph("whisper", precision)
     residual, delta, late_bias = "pieces", "", None
     for i in range(weights.layers):
         for part in ("self_attention", "attention", "ffn"):
             name = f"layer{i}.{part}"
-            residual, normed = graph.norm(
+            residual, normed = _norm(
+                graph,
                 name,
                 residual,
                 delta,
@@ -82,9 +78,8 @@ def _reader_graph(
                 delta, late_bias = _attention_to_sound(graph, weights, i, normed)
             else:
                 delta, late_bias = _feed_forward(graph, weights, i, normed)
-    _, normed = graph.norm(
-        "final", residual, delta, late_bias, weights["layer_norm/gamma"], weights["layer_norm/beta"]
-    )
+    gamma, beta = weights["layer_norm/gamma"], weights["layer_norm/beta"]
+    _, normed = _norm(graph, "final", residual, delta, late_bias, gamma, beta)
     forever = graph.constant("forever", np.array([np.iinfo(np.int64).max], np.int64))
     axis = graph.constant("axis", np.array([1], np.int64))
     graph.node("Slice", [normed, "first_answer", forever, axis], ["answers"], "")
@@ -110,11 +105,16 @@ def _reader_graph(
             "logits": [1, "answers", weights.vocabulary],
             **{f"present_{name}": shape for name, shape in own.items()},
         },
+        {
+            "first_answer": TensorProto.INT64,
+            "last_position": TensorProto.INT32,
+            "total_length": TensorProto.INT32,
+        },
     )
 
 
 def _self_attention(
-    graph: "_Graph", weights: DecoderWeights, i: int, normed: str
+    graph: Graph, weights: DecoderWeights, i: int, normed: str
 ) -> tuple[str, Array]:
     name = f"layer{i}.self"
     packed = graph.linear(
@@ -138,7 +138,7 @@ def _self_attention(
 
 
 def _attention_to_sound(
-    graph: "_Graph", weights: DecoderWeights, i: int, normed: str
+    graph: Graph, weights: DecoderWeights, i: int, normed: str
 ) -> tuple[str, Array]:
     name = f"layer{i}.sound"
     query = graph.linear(
@@ -158,9 +158,7 @@ def _attention_to_sound(
     return delta, weights.layer(i, "attention/linear_2/bias")
 
 
-def _feed_forward(
-    graph: "_Graph", weights: DecoderWeights, i: int, normed: str
-) -> tuple[str, Array]:
+def _feed_forward(graph: Graph, weights: DecoderWeights, i: int, normed: str) -> tuple[str, Array]:
     name = f"layer{i}.ffn"
     wide = graph.linear(f"{name}.wide", normed, weights.layer(i, "ffn/linear_0/weight"))
     bias = graph.constant(f"{name}.bias", weights.layer(i, "ffn/linear_0/bias"))
@@ -169,104 +167,30 @@ def _feed_forward(
     return delta, weights.layer(i, "ffn/linear_1/bias")
 
 
-class _Graph:
-    """Nodes and constants on their way to a model."""
-
-    def __init__(self, precision: Precision) -> None:
-        self._precision = precision
-        self._nodes: list[onnx.NodeProto] = []
-        self._constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, array: NDArray[Any]) -> str:
-        self._constants.append(onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
-        return name
-
-    def node(
-        self,
-        kind: str,
-        inputs: list[str],
-        outputs: list[str],
-        domain: str = _MICROSOFT,
-        **attributes: Any,
-    ) -> None:
-        self._nodes.append(
-            helper.make_node(kind, inputs, outputs, outputs[0], domain=domain, **attributes)
-        )
-
-    def linear(self, name: str, x: str, weight: Array, bias: Array | None = None) -> str:
-        """The product of ``x`` with ``weight`` [out, in], plus ``bias``; returns ``name``."""
-        biases = [] if bias is None else [self.constant(f"{name}.bias", bias)]
-        if self._precision == "int8":
-            levels, scales = quantize_blocks(weight)
-            stored = [
-                self.constant(f"{name}.weight", levels),
-                self.constant(f"{name}.scale", scales),
-            ]
-            optional = ["", "", *biases] if biases else []
-            self.node(
-                "MatMulNBits",
-                [x, *stored, *optional],
-                [name],
-                K=weight.shape[1],
-                N=weight.shape[0],
-                bits=8,
-                block_size=_BLOCK,
-                accuracy_level=4,
-            )
-            return name
-        product = f"{name}.product" if biases else name
-        self.node("MatMul", [x, self.constant(f"{name}.weight", weight.T)], [product], "")
-        if biases:
-            self.node("Add", [product, *biases], [name], "")
-        return name
-
-    def norm(
-        self,
-        name: str,
-        residual: str,
-        delta: str,
-        bias: Array | None,
-        gamma: Array,
-        beta: Array,
-    ) -> tuple[str, str]:
-        """Names of residual + delta + bias and of its layer norm; without ``delta``, of residual
-        and of its layer norm.
-        """
-        scale = self.constant(f"{name}.gamma", gamma)
-        shift = self.constant(f"{name}.beta", beta)
-        normed, total = f"{name}.normed", f"{name}.residual"
-        if bias is None:
-            self.node(
-                "LayerNormalization",
-                [residual, scale, shift],
-                [normed],
-                "",
-                epsilon=_EPSILON,
-                axis=-1,
-            )
-            return residual, normed
-        late = self.constant(f"{name}.late_bias", bias)
-        self.node(
-            "SkipLayerNormalization",
-            [residual, delta, scale, shift, late],
-            [normed, "", "", total],
-            epsilon=_EPSILON,
-        )
-        return total, normed
-
-    def model(self, inputs: dict[str, list[Any]], outputs: dict[str, list[Any]]) -> onnx.ModelProto:
-        kinds = {
-            "first_answer": TensorProto.INT64,
-            "last_position": TensorProto.INT32,
-            "total_length": TensorProto.INT32,
-        }
-        ends = [
-            [
-                helper.make_tensor_value_info(name, kinds.get(name, TensorProto.FLOAT), shape)
-                for name, shape in side.items()
-            ]
-            for side in (inputs, outputs)
-        ]
-        graph = helper.make_graph(self._nodes, "whisper", *ends, self._constants)
-        opsets = [helper.make_opsetid("", 18), helper.make_opsetid(_MICROSOFT, 1)]
-        return helper.make_model(graph, opset_imports=opsets, ir_version=9)
+def _norm(
+    graph: Graph,
+    name: str,
+    residual: str,
+    delta: str,
+    bias: Array | None,
+    gamma: Array,
+    beta: Array,
+) -> tuple[str, str]:
+    """Names of residual + delta + bias and of its layer norm; without ``bias``, of residual and of
+    its layer norm.
+    """
+    scale = graph.constant(f"{name}.gamma", gamma)
+    shift = graph.constant(f"{name}.beta", beta)
+    normed, total = f"{name}.normed", f"{name}.residual"
+    if bias is None:
+        inputs = [residual, scale, shift]
+        graph.node("LayerNormalization", inputs, [normed], "", epsilon=_EPSILON, axis=-1)
+        return residual, normed
+    late = graph.constant(f"{name}.late_bias", bias)
+    graph.node(
+        "SkipLayerNormalization",
+        [residual, delta, scale, shift, late],
+        [normed, "", "", total],
+        epsilon=_EPSILON,
+    )
+    return total, normed

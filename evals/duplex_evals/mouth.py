@@ -152,7 +152,7 @@ def main(
         references = run.teacher(texts) if teacher else []
         of_teacher = figures(references, references) if teacher else None
         for one in settings:
-            evaluations = len(step_times(one.flow_steps, voice.mouth.head.sampling)[0])
+            evaluations = len(step_times(one.flow_steps, voice.mouth.sampling)[0])
             for states in (False, True):
                 if thinker is (States.OFF if states else States.ON):
                     continue
