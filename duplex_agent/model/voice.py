@@ -18,6 +18,7 @@ from duplex_agent.model import checkpoint
 from duplex_agent.model.codec import CodecDecoder
 from duplex_agent.model.codec_onnx import OnnxCodec
 from duplex_agent.model.latents import LATENT_WIDTH
+from duplex_agent.model.llama_spec import Precision
 from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth
 from duplex_agent.model.mouth_file import load_mouth
 from duplex_agent.model.mouth_fsq import CodeMouth
@@ -181,16 +182,20 @@ class SpeechStream:
 
 
 def load_voice(
-    settings: VoiceSettings | None = None, folder: Path = checkpoint.WEIGHTS_DIR
+    settings: VoiceSettings | None = None,
+    folder: Path = checkpoint.WEIGHTS_DIR,
+    precision: Precision = "int8",
 ) -> Voice:
     """The voice in ``folder``, by default the shipped one, on ONNX Runtime.
 
+    ``precision`` is that of products in mouth and codec; int8 ones take the files' own levels.
     Raises CheckpointError when weight files are missing, broken, or hold NaN.
     """
     phones, timing, mouth, codec = _modules(folder)
     # A mouth of codes is there to be compared with, not to be served.
-    fast = mouth if isinstance(mouth, CodeMouth) else OnnxMouth(mouth)
-    return Voice(OnnxPhones(phones), OnnxTiming(timing), fast, OnnxCodec(codec), settings)
+    fast = mouth if isinstance(mouth, CodeMouth) else OnnxMouth(mouth, precision)
+    decoder = OnnxCodec(codec, precision)
+    return Voice(OnnxPhones(phones), OnnxTiming(timing), fast, decoder, settings)
 
 
 def load_torch_voice(
