@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.errors import AudioError, CheckpointError
 from duplex_agent.model import checkpoint
@@ -33,10 +34,13 @@ from duplex_agent.model.hearing import (
 )
 from duplex_agent.model.language_model import find_language_model
 from duplex_agent.model.prepared import prepared_text
+from duplex_agent.model.second_pass import SecondPass, between
+from duplex_agent.model.sentence import Sentence, Word
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import DEFAULT_MODEL
-from duplex_agent.model.transcriber import Transcriber, TranscriberState, Word
+from duplex_agent.model.transcriber import Transcriber
 from duplex_agent.model.whisper_decoder import WhisperDecoder
+from duplex_agent.model.whisper_weights import encoder_state
 
 WEIGHTS: Final = checkpoint.WEIGHTS_DIR / "ear.safetensors"
 _FLUSH_TICKS: Final = 12
@@ -55,7 +59,7 @@ class EarState:
     """
 
     encoder: EncoderState
-    transcriber: TranscriberState
+    transcriber: Sentence
     spelled: str = ""
     last_character: int = BLANK
     tokens: AdapterStreamState | None = None
@@ -113,7 +117,7 @@ class StreamingEar:
     def new_state(self) -> EarState:
         """A state that has heard nothing."""
         tokens = self._adapter.new_state() if self._adapter else None
-        return EarState(self.encoder.new_state(), TranscriberState(), tokens=tokens)
+        return EarState(self.encoder.new_state(), Sentence(), tokens=tokens)
 
     def embed(self, word: Word) -> NDArray[np.float32]:
         """A row per piece of the likeliest spelling, rivals of as many pieces mixed in."""
@@ -135,6 +139,7 @@ class StreamingEar:
         if pcm.shape != (USER_TICK_SAMPLES,) or not np.isfinite(pcm).all():
             raise AudioError(f"a tick is {USER_TICK_SAMPLES} finite samples, not {pcm.shape}")
         features = self.encoder.step(state.encoder, torch.from_numpy(pcm)[None])
+        state.transcriber = self._transcriber.hear(state.transcriber, pcm)
         if int(state.encoder.tick[0]) <= self.look_ahead_ticks:
             return Hearing()
         shares = self.encoder.logits(features)[0]
@@ -149,7 +154,7 @@ class StreamingEar:
             self._adapter.take_back(state.tokens, taken_back)
         if not state.transcriber.speaking:
             self._begin_again(state.encoder)
-        settled = state.transcriber.settled(self._transcriber.config)
+        settled = not (state.transcriber.speaking and state.transcriber.news)
         heard = [
             HeardWord(row, word.text, word.first_tick, word.last_tick)
             for word, row in zip(words, self._tokens(state, words, settled), strict=True)
@@ -221,7 +226,9 @@ def load_ear(
     checkpoint.load_module(encoder, tensors, "encoder.")
     language = find_language_model(DEFAULT_MODEL)
     text = prepared_text(language)
-    transcriber = Transcriber(_decoder(), silence_features(encoder.eval()))
+    whisper = encoder_state(assets.path("whisper-tiny.en"))
+    second_pass = SecondPass(between(encoder, whisper))
+    transcriber = Transcriber(_decoder(), silence_features(encoder.eval()), second_pass)
     ear = StreamingEar(encoder, transcriber, text.tokenizer, text.embedding)
     if tokens == "words":
         return ear

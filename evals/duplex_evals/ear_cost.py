@@ -25,7 +25,8 @@ from duplex_agent.model.ear import BLANK, EarEncoder
 from duplex_agent.model.ear_stream import decode_characters, load_ear, silence_features
 from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD
 from duplex_agent.model.llama_spec import Precision
-from duplex_agent.model.transcriber import Transcriber, TranscriberState
+from duplex_agent.model.sentence import Sentence
+from duplex_agent.model.transcriber import Transcriber
 from duplex_agent.model.whisper_decoder import Decoder, WhisperDecoder
 from duplex_evals import command
 from duplex_evals.clips import load_clip
@@ -43,7 +44,7 @@ class Run:
     """One decoder's transcriber, where it is, and the milliseconds of the ticks so far."""
 
     transcriber: Transcriber
-    state: TranscriberState = field(default_factory=TranscriberState)
+    state: Sentence = field(default_factory=Sentence)
     ms: list[float] = field(default_factory=list)
 
     def step(self, features: Array, letters: str, encoder_ms: float) -> None:
@@ -91,7 +92,7 @@ def _listen(encoder: EarEncoder, spoken: Spoken, runs: list[Run]) -> list[float]
     tail = TAIL_TICKS * USER_TICK_SAMPLES + -len(speech) % USER_TICK_SAMPLES
     pcm = torch.from_numpy(np.pad(speech, (LEAD_TICKS * USER_TICK_SAMPLES, tail)))
     for run in runs:
-        run.state = TranscriberState()
+        run.state = Sentence()
     state, last, taken = encoder.new_state(), BLANK, []
     for number, tick in enumerate(pcm.split(USER_TICK_SAMPLES), start=1):
         began = time.process_time()

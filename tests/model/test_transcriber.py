@@ -7,7 +7,9 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex_agent.model.transcriber import Transcriber, TranscriberConfig, TranscriberState, Word
+from duplex_agent.model.ear import FEATURES_PER_TICK
+from duplex_agent.model.sentence import Sentence, Word
+from duplex_agent.model.transcriber import Transcriber, TranscriberConfig
 from duplex_agent.model.whisper_decoder import ReadPiece
 from duplex_agent.model.word_times import word_times
 
@@ -53,7 +55,7 @@ def _overlap(written: list[int], ids: list[int]) -> int:
 
 def run(transcriber: Transcriber, ticks: list[int]) -> tuple[list[tuple[int, Word]], list[int]]:
     """Words with the ticks they were given out in, and the length of the window after each tick."""
-    state, given_out, windows = TranscriberState(), [], []
+    state, given_out, windows = Sentence(), [], []
     for tick, number in enumerate(ticks):
         features = np.full((4, 1), number, np.float32)
         letters = f"{WORDS[number]} " if number else ""
@@ -99,7 +101,7 @@ def test_quiet_and_a_single_letter_are_never_read():
     reader = TickReader()
     transcriber = Transcriber(reader, SILENCE)
     run(transcriber, [0] * 200)
-    state = TranscriberState()
+    state = Sentence()
     for letters in ["", "a", *[""] * 30]:
         state, words, _ = transcriber.step(state, np.zeros((4, 1), np.float32), letters)
         assert not words
@@ -163,7 +165,7 @@ class Said(TickReader):
 
 def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_goes():
     for last, letters, kept in ((6, "fra", " capital france"), (2, "", " capital")):
-        transcriber, state, said = Transcriber(Said(4, last), SILENCE), TranscriberState(), []
+        transcriber, state, said = Transcriber(Said(4, last), SILENCE), Sentence(), []
         for heard in ["capital ", "", "", letters, *[""] * 16]:
             state, words, taken_back = transcriber.step(state, np.zeros((4, 1), np.float32), heard)
             del said[len(said) - taken_back :]
@@ -172,7 +174,7 @@ def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_go
 
 
 def test_last_words_that_only_come_back_go():
-    echoing, state, said = Transcriber(Said(1, 2, 3, 2, 3), SILENCE), TranscriberState(), []
+    echoing, state, said = Transcriber(Said(1, 2, 3, 2, 3), SILENCE), Sentence(), []
     for heard in ["what ", "", "is ", "", "the ", "", "t", *[""] * 16]:
         state, words, taken_back = echoing.step(state, np.zeros((4, 1), np.float32), heard)
         del said[len(said) - taken_back :]
@@ -181,7 +183,7 @@ def test_last_words_that_only_come_back_go():
 
 
 def test_a_word_that_is_being_answered_is_not_taken_back():
-    transcriber, state, said = Transcriber(WrongAtFirst(), SILENCE), TranscriberState(), []
+    transcriber, state, said = Transcriber(WrongAtFirst(), SILENCE), Sentence(), []
     for number in spoken(*QUESTION):
         features = np.full((4, 1), number, np.float32)
         letters = f"{WORDS[number]} " if number else ""
@@ -198,6 +200,70 @@ def test_a_reading_is_the_draft_of_the_next_and_in_the_pause_so_are_the_words_th
     run(Transcriber(reader, SILENCE), spoken("what", "is", "the", "capital"))
     what, is_, the = map(WORDS.index, ["what", "is", "the"])
     assert reader.drafts[:3] == [[], [what], [what, is_, the]]
+
+
+AHEAD = 4
+
+
+class HearsWhole:
+    """A second pass that tells the decoder which words the sound itself holds."""
+
+    silence = SILENCE
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def features(self, ticks: Sequence[np.ndarray]) -> np.ndarray:
+        self.lengths.append(len(ticks))
+        numbers = [max(0, round(100 * (float(tick[0]) - 1))) for tick in ticks]
+        return np.repeat([numbers], FEATURES_PER_TICK, axis=1).T
+
+
+def listen(
+    second_pass: HearsWhole, ticks: list[int], misheard: dict[int, int], noise: float = 0.0
+) -> list[tuple[int, str]]:
+    """Words with the tick whose sound brought them; the encoder is ``AHEAD`` ticks behind and takes
+    the words in ``misheard`` for others.
+    """
+    transcriber = Transcriber(TickReader(), SILENCE, second_pass)
+    state, said = Sentence(), []
+    for tick, number in enumerate(ticks):
+        state = transcriber.hear(
+            state, np.full(1280, 1 + number / 100 if number else noise, np.float32)
+        )
+        behind = ticks[tick - AHEAD] if tick >= AHEAD else None
+        if behind is None:
+            continue
+        features = np.full((4, 1), misheard.get(behind, behind), np.float32)
+        state, words, taken_back = transcriber.step(
+            state, features, f"{WORDS[behind]} " if behind else ""
+        )
+        del said[len(said) - taken_back :]
+        said += [(tick, word.text) for word in words]
+    return said
+
+
+def test_in_a_pause_the_second_pass_corrects_what_was_misheard():
+    second_pass = HearsWhole()
+    ticks = spoken(*QUESTION, ticks_each=1)
+    said = listen(second_pass, ticks, misheard={3: 5, 6: 4})
+    assert "".join(text for _, text in said) == " what is the capital of france"
+    assert len(second_pass.lengths) == 1
+
+
+def test_a_hush_brings_the_last_word_as_soon_as_its_letters_are_there():
+    ticks = spoken(*QUESTION, ticks_each=1)
+    last = max(tick for tick, number in enumerate(ticks) if number)
+    said = listen(HearsWhole(), ticks, misheard={})
+    assert said[-1] == (last + AHEAD, " france")
+
+
+def test_in_noise_which_is_never_quiet_a_pause_is_one_of_letters():
+    ticks = spoken(*QUESTION, ticks_each=1)
+    last = max(tick for tick, number in enumerate(ticks) if number)
+    said = listen(HearsWhole(), ticks, misheard={3: 5}, noise=0.4)
+    assert "".join(text for _, text in said) == " what is the capital of france"
+    assert said[-1][0] == last + AHEAD + CONFIG.pause
 
 
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=400), st.integers(1, 5))
