@@ -9,6 +9,10 @@ needs=(
   chromium:chromium
   espeak-ng:espeak-ng
   flite:flite
+  festival:text2wave
+  festvox-kallpc16k:/usr/share/festival/voices/english/kal_diphone
+  festvox-kdlpc16k:/usr/share/festival/voices/english/ked_diphone
+  festvox-us-slt-hts:/usr/share/festival/voices/us/cmu_us_slt_arctic_hts
   pocketsphinx-testdata:/usr/share/pocketsphinx/test/data/librivox
   asterisk-core-sounds-en-wav:/usr/share/asterisk/sounds/en_US_f_Allison/vm-no.wav
   asterisk-core-sounds-en:/usr/share/doc/asterisk-core-sounds-en/core-sounds-en.txt.gz

@@ -9,6 +9,7 @@ from duplex_agent.clock import USER_RATE_HZ
 
 Sound = NDArray[np.float32]
 _QUIET_RMS: Final = 1e-4
+_PACKET: Final = USER_RATE_HZ // 50  # 20 ms
 
 
 def change_speed(pcm: Sound, factor: float) -> Sound:
@@ -49,8 +50,39 @@ def _filter_gains(bins: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return gains
 
 
+def _mu_law(sound: Sound) -> Sound:
+    """What a telephone's 8-bit codec (ITU-T G.711) leaves of ``sound``."""
+    squeezed = np.sign(sound) * np.log1p(255 * np.minimum(np.abs(sound), 1)) / np.log(256)
+    levels = np.round(squeezed * 127) / 127
+    return (np.sign(levels) * np.expm1(np.abs(levels) * np.log(256)) / 255).astype(np.float32)
+
+
+def _lose_packets(sound: Sound, rng: np.random.Generator) -> Sound:
+    """Some packets of 20 ms are silent, or the one before them again at half its level."""
+    whole = len(sound) // _PACKET * _PACKET
+    packets = sound[:whole].reshape(-1, _PACKET).copy()
+    level = rng.choice([0.0, 0.5])
+    for lost in np.flatnonzero(rng.random(len(packets)) < rng.uniform(0.01, 0.1)):
+        packets[lost] = level * packets[lost - 1] if lost else 0.0
+    return np.concatenate([packets.reshape(-1), sound[whole:]])
+
+
+def _transmit(sound: Sound, rng: np.random.Generator) -> Sound:
+    """What levels, codecs and networks do on the way; peaks below 1."""
+    peak = max(float(np.abs(sound).max()), _QUIET_RMS)
+    sound = (sound / peak).astype(np.float32)
+    if rng.random() < 0.1:
+        sound = np.clip(sound * rng.uniform(1.5, 8.0), -1.0, 1.0)
+    sound = sound * np.float32(10 ** (-rng.uniform(0.5, 26) / 20))
+    if rng.random() < 0.15:
+        sound = _mu_law(sound)
+    if rng.random() < 0.1:
+        sound = _lose_packets(sound, rng)
+    return sound
+
+
 def record(speech: Sound, babble: Sound, rng: np.random.Generator) -> Sound:
-    """``speech`` as some microphone in some room would hear it; same length, peaks below 1.
+    """``speech`` as it arrives from some microphone in some room; same length, peaks below 1.
 
     ``babble`` (same length) are other people; they are mixed in now and then.
     """
@@ -62,11 +94,10 @@ def record(speech: Sound, babble: Sound, rng: np.random.Generator) -> Sound:
     heard = np.fft.irfft(spectrum, size)[:samples]
     loud = heard[np.abs(heard) > 0.1 * max(float(np.abs(heard).max()), _QUIET_RMS)]
     level = float(np.sqrt(np.mean(loud**2))) if len(loud) else _QUIET_RMS
-    if rng.random() < 0.5:
+    if rng.random() < 0.6:
         noise = coloured_noise(samples, rng.choice([0.0, 1.0, 1.5, 2.0]), rng)
-        heard = heard + noise * max(level, 0.02) * 10 ** (-rng.uniform(10, 35) / 20)
+        heard = heard + noise * max(level, 0.02) * 10 ** (-rng.uniform(5, 30) / 20)
     if rng.random() < 0.1:
         power = max(float(babble.std()), _QUIET_RMS)
         heard = heard + babble / power * max(level, 0.02) * 10 ** (-rng.uniform(12, 30) / 20)
-    peak = max(float(np.abs(heard).max()), _QUIET_RMS)
-    return (heard / peak * 10 ** (-rng.uniform(0.5, 26) / 20)).astype(np.float32)
+    return _transmit(heard.astype(np.float32), rng)

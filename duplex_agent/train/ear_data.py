@@ -17,6 +17,8 @@ from duplex_agent.train.user_text import heard_form, user_sentences
 
 _SHARD_SENTENCES: Final = 50
 _NO_SPEECH_SHARE: Final = 0.05
+# Times the 0.85 to 1.25 of the speakers themselves: 0.7 to 1.6 in all.
+_SPEEDS: Final = (0.82, 1.28)
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class RowMaker:
         engine = self.engines[int(rng.choice(len(self.engines), p=self.shares))]
         said = self.by_engine[engine][int(rng.integers(len(self.by_engine[engine])))]
         pcm = np.divide(said.pcm, 32768, dtype=np.float32)
-        return said.words, change_speed(pcm, float(rng.uniform(0.88, 1.22)))
+        return said.words, change_speed(pcm, float(rng.uniform(*_SPEEDS)))
 
     def _babble(self, rng: np.random.Generator) -> NDArray[np.float32]:
         mixed = np.zeros(self.samples, np.float32)

@@ -1,7 +1,8 @@
 """Synthetic users: many voices speaking many sentences, at 16 kHz.
 
-Four synthesisers: Kokoro (natural; mixes of its style vectors are new speakers), Piper's joe, flite
-and espeak-ng. The last two are command-line programs; none of them is imported by the product.
+Five synthesisers: Kokoro (natural; mixes of its style vectors are new speakers), Piper's joe,
+flite, festival and espeak-ng. The last three are command-line programs; none of them is imported by
+the product.
 Some voices are held out by name: they speak in the evaluation only and never in training.
 """
 
@@ -29,7 +30,7 @@ from duplex_agent.errors import TrainingError
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.kokoro_phones import PHONE_IDS, phones
 
-Engine = Literal["kokoro", "piper", "flite", "espeak"]
+Engine = Literal["kokoro", "piper", "flite", "festival", "espeak"]
 _KOKORO_RATE_HZ: Final = 24_000
 _ESPEAK_VARIANTS: Final = (
     "m1", "m2", "m3", "m4", "m5", "m6", "m8", "f1", "f2", "f3", "f5", "adam", "Alex", "Alicia",
@@ -50,6 +51,7 @@ _KOKORO_TRAINING: Final = (
     "bm_lewis",
 )  # fmt: skip
 _FLITE_TRAINING: Final = ("kal16", "awb", "slt", "slt", "awb")
+_FESTIVAL_TRAINING: Final = ("ked_diphone", "ked_diphone", "kal_diphone", "cmu_us_slt_arctic_hts")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,8 @@ def training_speaker(engine: Engine, rng: random.Random) -> Speaker:
         return Speaker(engine, "mix", speed, styles=styles)
     if engine == "flite":
         return Speaker(engine, rng.choice(_FLITE_TRAINING), speed)
+    if engine == "festival":
+        return Speaker(engine, rng.choice(_FESTIVAL_TRAINING), speed)
     if engine == "espeak":
         voice = f"{rng.choice(_ESPEAK_ACCENTS)}+{rng.choice(_ESPEAK_VARIANTS)}"
         return Speaker(engine, voice, speed, rng.randint(25, 75))
@@ -153,6 +157,12 @@ def _speak_program(speaker: Speaker, text: str) -> NDArray[np.float32]:
         if speaker.engine == "flite":
             stretch = f"duration_stretch={1 / speaker.speed:.3f}"
             _run("flite", "-voice", speaker.voice, "--setf", stretch, "-t", text, "-o", out)
+        elif speaker.engine == "festival":
+            stretch = f"(Parameter.set 'Duration_Stretch {1 / speaker.speed:.3f})"
+            voice = f"(voice_{speaker.voice})"
+            written = Path(folder) / "text.txt"
+            written.write_text(text, encoding="ascii", errors="replace")
+            _run("text2wave", "-eval", voice, "-eval", stretch, "-o", out, str(written))
         else:
             rate, pitch = str(round(160 * speaker.speed)), str(speaker.pitch)
             _run("espeak-ng", "-v", speaker.voice, "-s", rate, "-p", pitch, "-w", out, text)

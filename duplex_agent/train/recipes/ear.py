@@ -2,8 +2,9 @@
 
 The teacher is Whisper's encoder itself, hearing the clean recording with full attention; the
 student hears what a microphone would, with a few ticks of look-ahead, another number of them in
-every step. A character head learns beside it with CTC. Whisper's decoder then reads the student's
-features as it reads the teacher's.
+every step; in every other step it hears the whole row as well, as the second pass does in pauses. A
+character head learns beside it with CTC. Whisper's decoder then reads the student's features as it
+reads the teacher's.
 """
 
 import copy
@@ -19,7 +20,7 @@ from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.model.ear import FEATURES_PER_TICK, EarConfig, EarEncoder
 from duplex_agent.model.ear_stream import save_ear
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
+from duplex_agent.model.hearing import LOOK_AHEADS
 from duplex_agent.model.whisper_weights import encoder_state
 from duplex_agent.train.ctc import ctc
 from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
@@ -28,8 +29,7 @@ from duplex_agent.train.user_speech import Engine
 
 SPEECH_FOLDER = "user-speech"
 CORPUS_SEED = 11
-SHARES = {"kokoro": 0.55, "piper": 0.15, "flite": 0.15, "espeak": 0.15}
-_LOOK_AHEADS_IN_TURN = (*LOOK_AHEADS, DEFAULT_LOOK_AHEAD)
+SHARES = {"kokoro": 0.55, "piper": 0.15, "flite": 0.1, "festival": 0.05, "espeak": 0.15}
 _CTC_WEIGHT = 0.1
 # Recordings mostly begin with a turn, so half of the rows begin where Whisper's own windows do.
 _FROM_THE_START = 0.5
@@ -51,14 +51,14 @@ class EarPlan:
 @dataclass(frozen=True)
 class EarBatch:
     """``heard`` and ``clean`` [B, n], position of the first features [B], character ids of every
-    row, and how far ahead the student may hear.
+    row, and how far ahead the student may hear: None for to the end.
     """
 
     heard: Tensor
     clean: Tensor
     offset: Tensor
     targets: list[list[int]]
-    look_ahead_ticks: int
+    look_ahead_ticks: int | None
     head_only: bool
 
 
@@ -78,7 +78,7 @@ class DistilledEar(nn.Module):
 
 FULL = EarPlan(
     EarConfig(),
-    {"kokoro": 1000, "piper": 3600, "flite": 3000, "espeak": 2200},
+    {"kokoro": 1000, "piper": 3600, "flite": 3000, "festival": 400, "espeak": 2200},
     rows=8,
     row_ticks=75,
     from_whisper=True,
@@ -86,7 +86,7 @@ FULL = EarPlan(
 )
 SMOKE = EarPlan(
     EarConfig(width=64, heads=2, depth=2, context_ticks=10, positions=1500),
-    {"flite": 12, "espeak": 12},
+    {"flite": 12, "festival": 6, "espeak": 12},
     rows=4,
     row_ticks=60,
     from_whisper=False,
@@ -135,8 +135,13 @@ class EarRecipe(Recipe):
         # No wrap inside a row: the streaming ear begins again at 0 before it comes to that.
         last = self.plan.ear.positions - self.plan.row_ticks * FEATURES_PER_TICK
         offset = rng.integers(0, last, len(drawn)) * (rng.random(len(drawn)) >= _FROM_THE_START)
+        turn, heard_whole = divmod(step, 2)
+        ahead = None
+        if heard_whole:
+            offset = np.zeros_like(offset)
+        else:
+            ahead = min(LOOK_AHEADS[turn % len(LOOK_AHEADS)], self.plan.ear.depth)
         targets = [[i for words in row.said for i in character_ids(words)] for row in drawn]
-        ahead = min(_LOOK_AHEADS_IN_TURN[step % len(_LOOK_AHEADS_IN_TURN)], self.plan.ear.depth)
         head_only = step < self.plan.head_steps
         return EarBatch(heard, clean, torch.from_numpy(offset), targets, ahead, head_only)
 
@@ -146,9 +151,10 @@ class EarRecipe(Recipe):
         assert isinstance(model, DistilledEar)
         student, device = model.student, rng.device
         heard, clean, offset = (x.to(device) for x in (batch.heard, batch.clean, batch.offset))
-        student.look_ahead_ticks = batch.look_ahead_ticks
+        whole = batch.look_ahead_ticks is None
+        student.look_ahead_ticks = 0 if whole else batch.look_ahead_ticks
         with torch.set_grad_enabled(not batch.head_only):
-            features = student(heard, offset)
+            features = student(heard, offset, everything=whole)
         wanted = model.wanted(clean, offset)
         apart = (features - wanted).square().mean() / wanted.var()
         spelling = ctc(student.logits(features), batch.targets)
@@ -166,4 +172,4 @@ def build(smoke: bool) -> tuple[EarRecipe, LoopConfig]:
         return EarRecipe(SMOKE), LoopConfig(
             steps=60, lr=2e-3, warmup=10, ema=0.9, precision="fp32", log_every=5
         )
-    return EarRecipe(FULL), LoopConfig(steps=1600, lr=3e-4, warmup=100, ema=0.99)
+    return EarRecipe(FULL), LoopConfig(steps=2600, lr=3e-4, warmup=100, ema=0.99)
