@@ -13,11 +13,15 @@ from typing import Final
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
+from duplex_agent.audio.mel import TAIL_SAMPLES, log_mel
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.ear import EarEncoder
+from duplex_agent.model.ear import FEATURES_PER_TICK, EarEncoder
+from duplex_agent.model.ear_onnx import whole_sound_graph
+from duplex_agent.model.onnx_session import open_session, run
 
 Array = NDArray[np.float32]
 
@@ -26,21 +30,24 @@ _SILENCE_TICKS: Final = 50
 
 
 class SecondPass:
-    """An encoder that hears whole sentences."""
+    """An encoder that hears whole sentences, on ONNX Runtime."""
 
     def __init__(self, encoder: EarEncoder) -> None:
-        """``encoder`` has no look-ahead: nothing is to be waited for."""
-        self._encoder = encoder.eval()
-        self.silence: Array = self.features(
-            [np.zeros(USER_TICK_SAMPLES, np.float32)] * _SILENCE_TICKS
-        )
+        """Raises CheckpointError when ONNX Runtime cannot run ``encoder``."""
+        self._places = encoder.positions
+        self._session = open_session(whole_sound_graph(encoder, "fp32"))
+        nothing = np.zeros(USER_TICK_SAMPLES, np.float32)
+        self.silence: Array = self.features([nothing] * _SILENCE_TICKS)
         """What it makes of four seconds of silence, [200, width]."""
 
     @torch.inference_mode()
     def features(self, ticks: Sequence[Array]) -> Array:
         """Features [4 n, width] of n ``ticks`` [1280] of sound."""
         pcm = torch.from_numpy(np.concatenate(ticks))
-        features: Tensor = self._encoder(pcm[None], everything=True)
+        mel = F.pad(log_mel(F.pad(pcm, (TAIL_SAMPLES, 0))), (0, 0, 2, 0))
+        places = self._places[: FEATURES_PER_TICK * len(ticks)]
+        feeds = {"mel": mel.T[None].contiguous(), "places": places[None]}
+        [features] = run(self._session, feeds)
         return features[0].numpy()
 
 
