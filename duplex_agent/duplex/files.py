@@ -134,7 +134,7 @@ def say_text(text: str, out: Path, speed: float = 1.0) -> float:
 
 def listen_file(source: Path, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> list[Span]:
     """Print what the ear understands of a recording, with times. Raises AudioError."""
-    from duplex_agent.model.ear_stream import load_ear
+    from duplex_agent.model.ear_file import load_ear
 
     console = Console()
     spans: list[Span] = []

@@ -2,9 +2,8 @@
 
 Each layer sees four seconds back, and the first ``look_ahead_ticks`` layers also see one tick
 (80 ms) ahead of the tick they work on: with four of them the features of tick t are ready when the
-sound of tick t + 4 has arrived. One set of weights serves every look-ahead. The streaming pass
-keeps keys, values and the inputs that wait for their look-ahead; the offline pass does the same
-work with two masks and gives the same numbers.
+sound of tick t + 4 has arrived. One set of weights serves every look-ahead. Here whole recordings
+are heard, with two masks; ``tick_encoder`` does the same work with the clock.
 """
 
 import math
@@ -33,31 +32,6 @@ class EarConfig:
     depth: int = 4
     context_ticks: int = 50
     positions: int = 1500
-
-    @property
-    def ring_ticks(self) -> int:
-        """Ticks a layer attends to: the context, the tick itself and the one ahead."""
-        return self.context_ticks + 2
-
-
-@dataclass
-class EncoderState:
-    """Everything the encoder remembers of B conversations.
-
-    ``tick`` int64 [B] ticks heard so far; ``offset`` int64 [B] position of the first feature;
-    ``pcm_tail`` [B, 360]; ``mel_tail`` [B, 2, 80]; ``conv_tail`` [B, 1, width];
-    ``waiting`` per layer [B, 4, width], inputs of the tick whose look-ahead has not arrived;
-    ``keys``, ``values`` per layer [B, ring, heads, width / heads].
-    """
-
-    tick: Tensor
-    offset: Tensor
-    pcm_tail: Tensor
-    mel_tail: Tensor
-    conv_tail: Tensor
-    waiting: list[Tensor]
-    keys: list[Tensor]
-    values: list[Tensor]
 
 
 def sinusoids(length: int, width: int) -> Tensor:
@@ -122,11 +96,10 @@ class EarEncoder(nn.Module):
     def _stack(self) -> list[EarLayer]:
         return cast(list[EarLayer], list(self.layers))
 
-    def _convolve(self, mel: Tensor, conv_tail: Tensor) -> tuple[Tensor, Tensor]:
-        """Frames with two earlier ones [B, 2 + 8 n, 80] -> features [B, 4 n, width], new tail."""
+    def _convolve(self, mel: Tensor) -> Tensor:
+        """Frames with two earlier ones [B, 2 + 8 n, 80] -> features [B, 4 n, width]."""
         first = F.gelu(self.conv1(mel.transpose(1, 2)))
-        first = torch.cat([conv_tail.transpose(1, 2), first], dim=2)
-        return F.gelu(self.conv2(first)).transpose(1, 2), first[:, :, -1:].transpose(1, 2)
+        return F.gelu(self.conv2(F.pad(first, (1, 0)))).transpose(1, 2)
 
     def _place(self, x: Tensor, start: Tensor) -> Tensor:
         """Add the positions that follow ``start`` [B] (modulo their number)."""
@@ -143,7 +116,7 @@ class EarEncoder(nn.Module):
     ) -> Tensor:
         """Features of whole recordings: ``pcm`` [B, n * 1280] -> [B, 4 n, width].
 
-        Silence is taken to follow, as ``flush`` does when streaming. ``offset`` int64 [B] is the
+        Silence is taken to follow. ``offset`` int64 [B] is the
         position of the first feature, 0 by default. With ``everything`` all of the recording is
         visible from everywhere in it, as in Whisper itself.
         """
@@ -151,7 +124,7 @@ class EarEncoder(nn.Module):
         ahead = self.look_ahead_ticks
         pcm = F.pad(pcm, (TAIL_SAMPLES, ahead * USER_TICK_SAMPLES))
         mel = F.pad(log_mel(pcm), (0, 0, 2, 0))
-        x, _ = self._convolve(mel, mel.new_zeros(batch, 1, self.config.width))
+        x = self._convolve(mel)
         x = self._place(x, offset if offset is not None else x.new_zeros(batch, dtype=torch.long))
         ticks = torch.arange(x.shape[1], device=x.device) // FEATURES_PER_TICK
         distance = ticks[None, :] - ticks[:, None]
@@ -161,63 +134,3 @@ class EarEncoder(nn.Module):
             q, k, v = layer.project(x)
             x = layer.mix(x, q, k, v, masks[depth < self.look_ahead_ticks])
         return self.norm(x[:, : samples // USER_TICK_SAMPLES * FEATURES_PER_TICK])
-
-    def new_state(self, batch: int = 1) -> EncoderState:
-        """A state that has heard nothing."""
-        config = self.config
-        zeros = self.positions.new_zeros
-        ring = (batch, config.ring_ticks * FEATURES_PER_TICK, config.heads)
-        heads = (*ring, config.width // config.heads)
-        return EncoderState(
-            tick=zeros(batch, dtype=torch.long),
-            offset=zeros(batch, dtype=torch.long),
-            pcm_tail=zeros(batch, TAIL_SAMPLES),
-            mel_tail=zeros(batch, 2, MELS),
-            conv_tail=zeros(batch, 1, config.width),
-            waiting=[zeros(batch, FEATURES_PER_TICK, config.width) for _ in self.layers],
-            keys=[zeros(heads) for _ in self.layers],
-            values=[zeros(heads) for _ in self.layers],
-        )
-
-    def _seen(self, slot_tick: Tensor, tick: Tensor, ahead: bool) -> Tensor:
-        """Which slots of the ring [B, slots] a layer may use when ``tick`` [B] was written last."""
-        ring, newest = self.config.ring_ticks, tick.clamp_min(0)[:, None]
-        age = (newest - slot_tick) % ring
-        # Without look-ahead the ring's last slot is one tick older than the context.
-        return (age <= newest) & (age <= self.config.context_ticks + ahead)
-
-    def step(self, state: EncoderState, pcm: Tensor) -> Tensor:
-        """Hear one more tick ``pcm`` [B, 1280]; features [B, 4, width] of the tick
-        ``look_ahead_ticks`` ago.
-
-        Changes ``state`` in place. What comes out earlier than that has no meaning.
-        """
-        sound = torch.cat([state.pcm_tail, pcm], dim=1)
-        state.pcm_tail = sound[:, -TAIL_SAMPLES:]
-        mel = torch.cat([state.mel_tail, log_mel(sound)], dim=1)
-        state.mel_tail = mel[:, -2:]
-        x, state.conv_tail = self._convolve(mel, state.conv_tail)
-        x = self._place(x, state.offset + state.tick * FEATURES_PER_TICK)
-        ring = self.config.ring_ticks
-        rows = torch.arange(len(pcm), device=pcm.device)[:, None]
-        inside = torch.arange(FEATURES_PER_TICK, device=pcm.device)
-        slot_tick = torch.arange(ring, device=pcm.device).repeat_interleave(FEATURES_PER_TICK)
-        for depth, layer in enumerate(self._stack()):
-            ahead = depth < self.look_ahead_ticks
-            sources = torch.cat([state.waiting[depth], x], dim=1) if ahead else x
-            q, k, v = layer.project(sources)
-            # The newest keys are as old as the look-ahead of the layers before makes them; before
-            # tick 0 there is nothing to write.
-            tick = state.tick - min(depth, self.look_ahead_ticks)
-            slots = (tick % ring * FEATURES_PER_TICK)[:, None] + inside
-            state.keys[depth][rows, slots] = k[:, -FEATURES_PER_TICK:]
-            state.values[depth][rows, slots] = v[:, -FEATURES_PER_TICK:]
-            seen = self._seen(slot_tick, tick, ahead)
-            if ahead:
-                x, state.waiting[depth] = state.waiting[depth], x
-            x = layer.mix(
-                x, q[:, :FEATURES_PER_TICK], state.keys[depth], state.values[depth],
-                seen[:, None, None, :],
-            )  # fmt: skip
-        state.tick = state.tick + 1
-        return self.norm(x)

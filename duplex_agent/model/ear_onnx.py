@@ -1,4 +1,9 @@
-"""Writes the graph of an encoder that hears a whole sound at once, for ONNX Runtime on the CPU.
+"""Writes the ear's encoder for ONNX Runtime on the CPU: one graph hears whole sounds, one a tick.
+
+In the tick's graph every layer takes four features in and gives four out. One with look-ahead gives
+those that waited since the tick before; its input waits for the next. Keys and values of the ticks
+that a layer may see are inputs, with the oldest tick left out and the newest added they are
+outputs.
 
 Operators: ``MultiHeadAttention``, ``SkipLayerNormalization``, ``BiasGelu`` and ``MatMulNBits`` of
 ONNX Runtime's ``com.microsoft`` domain.
@@ -10,9 +15,9 @@ import numpy as np
 import onnx
 
 from duplex_agent.audio.mel import MELS
-from duplex_agent.model.ear import EarConfig, EarEncoder
+from duplex_agent.model.ear import FEATURES_PER_TICK, EarEncoder
 from duplex_agent.model.llama_spec import Precision
-from duplex_agent.model.onnx_graph import Graph, Weights, parameters, quantize_rows
+from duplex_agent.model.onnx_graph import Array, Graph, Shape, Weights, parameters, quantize_rows
 
 _EPSILON: Final = 1e-5
 
@@ -24,62 +29,126 @@ def whole_sound_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelPr
     """
     weights, config = parameters(encoder), encoder.config
     graph = Graph("ear", precision, quantize_rows)
-    residual, delta = _convolved(graph, weights, config.width), "places"
-    bias = np.zeros(config.width, np.float32)
+    silent = graph.constant("silent", np.zeros((1, config.width, 1), np.float32))
+    _, x = _convolved(graph, weights, silent)
     for i in range(config.depth):
         name = f"layers.{i}"
-        residual, normed = _skip_norm(graph, weights, f"{name}.norm1", residual, delta, bias)
-        mixed = _attention(graph, weights, config, name, normed)
-        delta = graph.linear(f"{name}.mixed_out", mixed, weights[f"{name}.out.weight"])
-        residual, normed = _skip_norm(
-            graph, weights, f"{name}.norm2", residual, delta, weights[f"{name}.out.bias"]
+        q, k, v = _projected(graph, weights, name, _norm(graph, weights, f"{name}.norm1", x), "qkv")
+        mixed = graph.node(
+            "MultiHeadAttention", [q, k, v], [f"{name}.mixed"], num_heads=config.heads
         )
-        wide = graph.linear(f"{name}.wide", normed, weights[f"{name}.up.weight"])
-        up_bias = graph.constant(f"{name}.up.bias", weights[f"{name}.up.bias"])
-        gelu = graph.node("BiasGelu", [wide, up_bias], [f"{name}.gelu"])
-        delta = graph.linear(f"{name}.narrow", gelu, weights[f"{name}.down.weight"])
-        bias = weights[f"{name}.down.bias"]
-    _, features = _skip_norm(graph, weights, "norm", residual, delta, bias, "features")
+        x = _rest_of_layer(graph, weights, name, x, mixed)
+    features = _norm(graph, weights, "norm", x, "features")
     return graph.model(
         {"mel": [1, MELS, "frames"], "places": [1, "n", config.width]},
         {features: [1, "n", config.width]},
     )
 
 
-def _convolved(graph: Graph, weights: Weights, width: int) -> str:
-    """Whisper's two convolutions over time; nothing sounds before the first frame."""
-    x = "mel"
-    for name, stride in (("conv1", 1), ("conv2", 2)):
-        if name == "conv2":
-            silent = graph.constant("silent", np.zeros((1, width, 1), np.float32))
-            x = graph.node("Concat", [silent, x], ["conv2.input"], "", axis=2)
-        kernel = [graph.constant(f"{name}.{part}", weights[f"{name}.{part}"])
-                  for part in ("weight", "bias")]  # fmt: skip
-        x = graph.node("Conv", [x, *kernel], [name], "", strides=[stride])
-        x = graph.node("Gelu", [x], [f"{name}.gelu"])
-    return graph.node("Transpose", [x], ["convolved"], "", perm=[0, 2, 1])
+def tick_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
+    """``mel`` [1, 80, 2 + 8], ``places`` [1, 4, width] and what the last tick left behind ->
+    ``features`` [1, 4, width], ``letters`` [1, 4, characters] and what the next tick needs.
 
-
-def _attention(graph: Graph, weights: Weights, config: EarConfig, name: str, normed: str) -> str:
-    packed = graph.linear(
-        f"{name}.packed", normed, weights[f"{name}.qkv.weight"], weights[f"{name}.qkv.bias"]
+    Left behind are ``conv`` [1, width, 1] and of every layer ``keys`` and ``values`` [1, seen,
+    width], and ``waiting`` [1, 4, width] where it has look-ahead. ``hidden`` [1, 1, 4, seen + 4] is
+    added to a layer's scores. Outputs are named as inputs with ``next_`` before.
+    """
+    weights, config = parameters(encoder), encoder.config
+    graph = Graph("ear_tick", precision, quantize_rows)
+    four, side = [1, FEATURES_PER_TICK, config.width], [1, "seen", config.width]
+    inputs: dict[str, Shape] = {"mel": [1, MELS, "frames"], "places": four}
+    inputs["conv"] = [1, config.width, 1]
+    outputs: dict[str, Shape] = {"features": four, "letters": [1, FEATURES_PER_TICK, "characters"]}
+    outputs["next_conv"] = [1, config.width, 1]
+    conv, x = _convolved(graph, weights, "conv")
+    newest = graph.constant("newest", np.array([-1], np.int64))
+    end = graph.constant("end", np.array([np.iinfo(np.int64).max], np.int64))
+    oldest = graph.constant("oldest", np.array([FEATURES_PER_TICK], np.int64))
+    axes = [graph.constant(f"axis{axis}", np.array([axis], np.int64)) for axis in (1, 2)]
+    graph.node("Slice", [conv, newest, end, axes[1]], ["next_conv"], "")
+    for i in range(config.depth):
+        name = f"layers.{i}"
+        normed = _norm(graph, weights, f"{name}.norm1", x)
+        if i < encoder.look_ahead_ticks:
+            waiting = f"waiting.{i}"
+            inputs[waiting] = outputs[f"next_{waiting}"] = four
+            graph.node("Identity", [x], [f"next_{waiting}"], "")
+            x = waiting
+            asking = _norm(graph, weights, f"{name}.norm1", x, f"{name}.asking")
+            [q] = _projected(graph, weights, name, asking, "q")
+            k, v = _projected(graph, weights, name, normed, "kv")
+        else:
+            q, k, v = _projected(graph, weights, name, normed, "qkv")
+        sides = []
+        for kind, new in (("keys", k), ("values", v)):
+            past = f"{kind}.{i}"
+            inputs[past] = outputs[f"next_{past}"] = side
+            both = graph.node("Concat", [past, new], [f"{name}.{kind}.all"], "", axis=1)
+            sides.append(both)
+            graph.node("Slice", [both, oldest, end, axes[0]], [f"next_{past}"], "")
+        inputs[f"hidden.{i}"] = [1, 1, FEATURES_PER_TICK, "total"]
+        mixed = graph.node(
+            "MultiHeadAttention", [q, *sides, "", "", f"hidden.{i}"], [f"{name}.mixed"],
+            num_heads=config.heads,
+        )  # fmt: skip
+        x = _rest_of_layer(graph, weights, name, x, mixed)
+    features = _norm(graph, weights, "norm", x, "features")
+    first = graph.exact_linear("first", features, *_linear(weights, "characters.0"))
+    graph.exact_linear(
+        "letter", graph.node("Gelu", [first], ["first.gelu"]), *_linear(weights, "characters.2")
     )
-    parts = [f"{name}.{part}" for part in ("query", "key", "value")]
-    graph.node("Split", [packed], parts, "", axis=2, num_outputs=3)
-    return graph.node("MultiHeadAttention", parts, [f"{name}.mixed"], num_heads=config.heads)
+    graph.node("LogSoftmax", ["letter"], ["letters"], "", axis=-1)
+    return graph.model(inputs, outputs)
 
 
-def _skip_norm(
-    graph: Graph, weights: Weights, name: str, residual: str, delta: str,
-    bias: np.ndarray, output: str = "",
-) -> tuple[str, str]:  # fmt: skip
-    """Names of residual + delta + bias and of its layer norm."""
-    gamma = graph.constant(f"{name}.weight", weights[f"{name}.weight"])
-    beta = graph.constant(f"{name}.bias", weights[f"{name}.bias"])
-    late = graph.constant(f"{name}.late", bias)
-    normed, total = output or f"{name}.normed", f"{name}.residual"
+def _linear(weights: Weights, name: str) -> tuple[Array, Array]:
+    return weights[f"{name}.weight"], weights[f"{name}.bias"]
+
+
+def _convolved(graph: Graph, weights: Weights, before: str) -> tuple[str, str]:
+    """Whisper's two convolutions over time, with the places added; ``before``: what the first one
+    made of the frame before. Names of what the first one made, and of the features.
+    """
+    kernel = [graph.constant(name, weights[name]) for name in ("conv1.weight", "conv1.bias")]
+    graph.node("Conv", ["mel", *kernel], ["conv1"], "")
+    graph.node("Gelu", ["conv1"], ["conv1.gelu"])
+    first = graph.node("Concat", [before, "conv1.gelu"], ["conv1.all"], "", axis=2)
+    kernel = [graph.constant(name, weights[name]) for name in ("conv2.weight", "conv2.bias")]
+    graph.node("Conv", [first, *kernel], ["conv2"], "", strides=[2])
+    graph.node("Gelu", ["conv2"], ["conv2.gelu"])
+    graph.node("Transpose", ["conv2.gelu"], ["convolved"], "", perm=[0, 2, 1])
+    return first, graph.node("Add", ["convolved", "places"], ["placed"], "")
+
+
+def _projected(graph: Graph, weights: Weights, name: str, normed: str, parts: str) -> list[str]:
+    """Queries, keys or values, ``parts`` of "qkv", of ``normed``."""
+    weight, bias = _linear(weights, f"{name}.qkv")
+    matrices = dict(
+        zip("qkv", zip(np.split(weight, 3), np.split(bias, 3), strict=True), strict=True)
+    )
+    return [graph.linear(f"{name}.{part}", normed, *matrices[part]) for part in parts]
+
+
+def _rest_of_layer(graph: Graph, weights: Weights, name: str, x: str, mixed: str) -> str:
+    """``x`` plus what was attended to, ``mixed``, through the feed-forward part."""
+    out = graph.linear(f"{name}.out", mixed, weights[f"{name}.out.weight"])
+    late = graph.constant(f"{name}.out.bias", weights[f"{name}.out.bias"])
+    gamma, beta = (graph.constant(f"{name}.norm2.{part}", weights[f"{name}.norm2.{part}"])
+                   for part in ("weight", "bias"))  # fmt: skip
+    normed, total = f"{name}.norm2.normed", f"{name}.residual"
     graph.node(
-        "SkipLayerNormalization", [residual, delta, gamma, beta, late], [normed, "", "", total],
+        "SkipLayerNormalization", [x, out, gamma, beta, late], [normed, "", "", total],
         epsilon=_EPSILON,
     )  # fmt: skip
-    return total, normed
+    wide = graph.linear(f"{name}.wide", normed, weights[f"{name}.up.weight"])
+    up = graph.constant(f"{name}.up.bias", weights[f"{name}.up.bias"])
+    gelu = graph.node("BiasGelu", [wide, up], [f"{name}.gelu"])
+    narrow = graph.linear(f"{name}.narrow", gelu, *_linear(weights, f"{name}.down"))
+    return graph.node("Add", [total, narrow], [f"{name}.done"], "")
+
+
+def _norm(graph: Graph, weights: Weights, name: str, x: str, output: str = "") -> str:
+    output = output or f"{name}.normed"
+    given = [graph.constant(f"{output}.{part}", weights[f"{name}.{part}"])
+             for part in ("weight", "bias")]  # fmt: skip
+    return graph.node("LayerNormalization", [x, *given], [output], "", epsilon=_EPSILON, axis=-1)

@@ -102,7 +102,7 @@ def load(
     thinker.
     Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
     """
-    from duplex_agent.model.ear_stream import load_ear
+    from duplex_agent.model.ear_file import load_ear
     from duplex_agent.model.thinker import shipped_thinker
     from duplex_agent.model.voice import load_voice
 
@@ -117,7 +117,7 @@ def load_ear_and_voice(look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> EarAndVoic
 
     Raises AssetError or CheckpointError when a part cannot be had.
     """
-    from duplex_agent.model.ear_stream import load_ear
+    from duplex_agent.model.ear_file import load_ear
     from duplex_agent.model.voice import load_voice
 
     model = EarAndVoice(load_ear(look_ahead_ticks=look_ahead_ticks), load_voice())

@@ -16,9 +16,8 @@ from rich.progress import track
 
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.errors import TrainingError
-from duplex_agent.model import checkpoint
 from duplex_agent.model.ear import BLANK, FEATURES_PER_TICK, EarEncoder
-from duplex_agent.model.ear_stream import WEIGHTS
+from duplex_agent.model.ear_file import load_encoder
 from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.ear_data import RowMaker, Said
@@ -66,10 +65,7 @@ def written_corpus(folder: Path) -> list[Said]:
 
 def shipped_encoder() -> EarEncoder:
     """The ear's frozen encoder. Raises CheckpointError."""
-    tensors, _ = checkpoint.load(WEIGHTS)
-    encoder = EarEncoder()
-    checkpoint.load_module(encoder, tensors, "encoder.")
-    return encoder.eval().requires_grad_(False)
+    return load_encoder().requires_grad_(False)
 
 
 def make_features(folder: Path, speech: Path, rows: int, row_ticks: int, seed: int) -> None:

@@ -1,10 +1,10 @@
-"""What the ear costs in a tick, and what the own decoder saves against CTranslate2's.
+"""What the ear costs in a tick: its decoder beside CTranslate2's, its second pass, its adapter.
 
 python -m duplex_evals.ear_cost [--clips N] [--look-ahead TICKS]
 
-Both decoders read the same features of the same held-out sentences in the same ticks, so the ratio
-holds on a busy machine too. Milliseconds are processor time of all threads, from the first letter
-of a sentence until its sound is forgotten.
+All hear the same held-out sentences in the same ticks, so the ratio holds on a busy machine too.
+Milliseconds are processor time of all threads, from the first letter of a sentence until its sound
+is forgotten.
 """
 
 import time
@@ -21,11 +21,18 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.ear import BLANK, EarEncoder
-from duplex_agent.model.ear_stream import decode_characters, load_ear, silence_features
+from duplex_agent.model.adapter_file import load_adapter
+from duplex_agent.model.adapter_stream import AdapterStream
+from duplex_agent.model.ear import BLANK
+from duplex_agent.model.ear_file import RATES, load_encoder, load_second_pass, silence_features
+from duplex_agent.model.ear_stream import decode_characters
 from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD
+from duplex_agent.model.language_model import find_language_model
 from duplex_agent.model.llama_spec import Precision
+from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.sentence import Sentence
+from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_agent.model.tick_encoder import TickEncoder
 from duplex_agent.model.transcriber import Transcriber
 from duplex_agent.model.whisper_decoder import Decoder, WhisperDecoder
 from duplex_evals import command
@@ -62,17 +69,20 @@ def main(
 ) -> None:
     """Print a table; the ratio is to CTranslate2's mean."""
     torch.set_num_threads(1)
-    encoder = load_ear(look_ahead_ticks=look_ahead).encoder
-    silence = silence_features(encoder)
+    encoder = load_encoder(look_ahead_ticks=look_ahead)
     before, own = Ctranslate2Decoder(), WhisperDecoder()
-    decoders: dict[str, Decoder] = {"CTranslate2, int8": before, "own, int8": own}
-    runs = {name: Run(Transcriber(decoder, silence)) for name, decoder in decoders.items()}
-    encoder_ms = []
+    silence, second_pass = silence_features(encoder), load_second_pass(encoder)
+    runs = {
+        "CTranslate2's decoder": Run(Transcriber(before, silence)),
+        "own decoder": Run(Transcriber(own, silence)),
+        "own decoder, second pass": Run(Transcriber(own, silence, second_pass)),
+    }
+    parts = Parts(TickEncoder(encoder))
     for spoken in track(synthetic(clips), "listening", console=Console(stderr=True)):
-        encoder_ms += _listen(encoder, spoken, list(runs.values()))
+        _listen(parts, spoken, list(runs.values()))
     table = Table(title=f"The ear's tick, {clips} sentences: processor ms")
-    for heading in ("decoder", "mean", "median", "p95", "most", "ratio"):
-        table.add_column(heading, justify="left" if heading == "decoder" else "right")
+    for heading in ("ear with", "mean", "median", "p95", "most", "ratio"):
+        table.add_column(heading, justify="left" if heading == "ear with" else "right")
     first = float(np.mean(next(iter(runs.values())).ms))
     for name, run in runs.items():
         middle, high, most = np.percentile(run.ms, [50, 95, 100])
@@ -81,28 +91,49 @@ def main(
         table.add_row(name, *shown, f"{mean / first:.2f}")
     console = Console()
     console.print(table)
-    console.print(f"of it the encoder: mean {np.mean(encoder_ms):.1f}", highlight=False)
+    console.print(f"of it the encoder: mean {np.mean(parts.encoder_ms):.1f}", highlight=False)
+    for name, ms in parts.adapter_ms.items():
+        console.print(f"on top, neural adapter at {name}: mean {np.mean(ms):.1f}", highlight=False)
     _print_equal(console, before.readings)
 
 
-@torch.inference_mode()
-def _listen(encoder: EarEncoder, spoken: Spoken, runs: list[Run]) -> list[float]:
-    """One clip with quiet around it; the encoder's milliseconds of each tick."""
+class Parts:
+    """The encoder, the adapter at both its rates, and the milliseconds of their ticks."""
+
+    def __init__(self, encoder: TickEncoder) -> None:
+        self.encoder = encoder
+        language = find_language_model(DEFAULT_MODEL)
+        adapter = load_adapter(prepared_text(language).embedding, language.fingerprint)
+        self.adapters = {name: AdapterStream(adapter, rate) for name, rate in RATES.items()}
+        self.encoder_ms: list[float] = []
+        self.adapter_ms: dict[str, list[float]] = {name: [] for name in RATES}
+
+
+def _listen(parts: Parts, spoken: Spoken, runs: list[Run]) -> None:
+    """One clip with quiet around it."""
     speech = load_clip(spoken.clip)
     tail = TAIL_TICKS * USER_TICK_SAMPLES + -len(speech) % USER_TICK_SAMPLES
-    pcm = torch.from_numpy(np.pad(speech, (LEAD_TICKS * USER_TICK_SAMPLES, tail)))
+    sound = np.pad(speech, (LEAD_TICKS * USER_TICK_SAMPLES, tail)).astype(np.float32)
     for run in runs:
         run.state = Sentence()
-    state, last, taken = encoder.new_state(), BLANK, []
-    for number, tick in enumerate(pcm.split(USER_TICK_SAMPLES), start=1):
+    encoder = parts.encoder
+    state, last = encoder.new_state(), BLANK
+    told = {name: adapter.new_state() for name, adapter in parts.adapters.items()}
+    for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
         began = time.process_time()
-        features = encoder.step(state, tick[None])
-        letters, last = decode_characters(encoder.logits(features)[0], last)
-        taken.append((time.process_time() - began) * 1000)
-        if number > encoder.look_ahead_ticks:
-            for run in runs:
-                run.step(features[0].numpy(), letters, taken[-1])
-    return taken
+        state, features, shares = encoder.step(state, pcm)
+        letters, last = decode_characters(shares, last)
+        parts.encoder_ms.append((time.process_time() - began) * 1000)
+        for run in runs:
+            run.state = run.transcriber.hear(run.state, pcm)
+        if number <= encoder.look_ahead_ticks:
+            continue
+        for run in runs:
+            run.step(features, letters, parts.encoder_ms[-1])
+        for name, adapter in parts.adapters.items():
+            began = time.process_time()
+            adapter.hear(told[name], torch.from_numpy(features), torch.from_numpy(shares))
+            parts.adapter_ms[name].append((time.process_time() - began) * 1000)
 
 
 def _print_equal(console: Console, readings: list[tuple[Array, list[int], list[int]]]) -> None:

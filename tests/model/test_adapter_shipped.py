@@ -8,8 +8,8 @@ import pytest
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.errors import CheckpointError
 from duplex_agent.model.adapter_file import WEIGHTS
-from duplex_agent.model.ear_stream import WEIGHTS as EAR
-from duplex_agent.model.ear_stream import load_ear
+from duplex_agent.model.ear_file import WEIGHTS as EAR
+from duplex_agent.model.ear_file import load_ear
 from duplex_agent.model.hearing import HeardWord, TokenKind
 from duplex_agent.model.thinker import embedding_table
 from duplex_agent.train.user_speech import HELD_OUT, speak

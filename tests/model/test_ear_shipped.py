@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.ear_stream import WEIGHTS, StreamingEar, load_ear
+from duplex_agent.model.ear_file import WEIGHTS, load_ear
+from duplex_agent.model.ear_stream import StreamingEar
 from duplex_agent.model.hearing import LOOK_AHEADS, HeardWord
 from duplex_agent.train.user_speech import HELD_OUT, speak
 

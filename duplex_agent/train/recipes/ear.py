@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.model.ear import FEATURES_PER_TICK, EarConfig, EarEncoder
-from duplex_agent.model.ear_stream import save_ear
+from duplex_agent.model.ear_file import save_ear
 from duplex_agent.model.hearing import LOOK_AHEADS
 from duplex_agent.model.whisper_weights import encoder_state
 from duplex_agent.train.ctc import ctc

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from duplex_agent.model.ear_stream import WEIGHTS
+from duplex_agent.model.ear_file import WEIGHTS
 from duplex_agent.model.hearing import DEFAULT_TOKENS, LOOK_AHEADS, TokenKind
 from duplex_agent.model.lora import DEFAULT_FILE
 from duplex_agent.model.thinker import DEFAULT_MODEL

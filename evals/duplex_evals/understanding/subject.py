@@ -10,7 +10,8 @@ import torch
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.model.adapter_file import WEIGHTS as ADAPTER
 from duplex_agent.model.chat import EXAMPLES
-from duplex_agent.model.ear_stream import WEIGHTS, StreamingEar, load_ear
+from duplex_agent.model.ear_file import WEIGHTS, load_ear
+from duplex_agent.model.ear_stream import StreamingEar
 from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
 from duplex_agent.model.lora import DEFAULT_FILE
 from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker

@@ -27,7 +27,7 @@ from duplex_agent.model.adapter import BLANK, Adapter, Rate
 from duplex_agent.model.adapter_file import load_adapter
 from duplex_agent.model.adapter_stream import AdapterStream, AdapterStreamState
 from duplex_agent.model.chat import EXAMPLES, chat_format
-from duplex_agent.model.ear_stream import load_ear
+from duplex_agent.model.ear_file import load_ear
 from duplex_agent.model.language_model import LanguageModel, find_language_model
 from duplex_agent.model.prepared import prepared_text
 from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
