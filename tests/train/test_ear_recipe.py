@@ -18,8 +18,8 @@ from duplex_agent.train.user_speech import HELD_OUT, HELD_OUT_NATURAL, training_
 from duplex_agent.train.user_text import heard_form, user_sentences
 
 needs_voices = pytest.mark.skipif(
-    shutil.which("espeak-ng") is None or shutil.which("flite") is None,
-    reason="the user voices need espeak-ng and flite",
+    not all(map(shutil.which, ("espeak-ng", "flite", "text2wave"))),
+    reason="the user voices need espeak-ng, flite and festival",
 )
 
 
@@ -36,7 +36,7 @@ def test_held_out_voices_do_not_train():
     kept = (*HELD_OUT, *HELD_OUT_NATURAL)
     styles = {name for speaker in kept for name, _ in speaker.styles} - {"jm_kumo"}
     fixed = {speaker.voice.split("+")[-1] for speaker in HELD_OUT if speaker.engine != "kokoro"}
-    for engine in ("kokoro", "flite", "espeak"):
+    for engine in ("kokoro", "flite", "festival", "espeak"):
         for _ in range(300):
             speaker = training_speaker(engine, rng)
             assert not styles & {name for name, _ in speaker.styles}
