@@ -1,13 +1,16 @@
 """What Whisper's decoder read, as words; and what of it nobody said."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate, takewhile
+from typing import Final
 
 from duplex_agent.model.whisper_decoder import ReadPiece
 from duplex_agent.model.word_times import letters_apart, letters_of, spoken_size
 
 Pieces = tuple[ReadPiece, ...]
 """The pieces of one word."""
+_MARKS: Final = (".", "?", "!")
 
 
 def text_of(word: Pieces) -> str:
@@ -38,6 +41,26 @@ def guesses_of(word: Pieces) -> tuple[tuple[str, float], ...]:
         if text.startswith(" ") and letters_of(text) not in ("", letters_of(best[0]))
     ]
     return ((best[0] + tail, best[1]), *others)
+
+
+def as_written(word: Pieces, opens: bool, closes: bool) -> tuple[tuple[str, float], ...]:
+    """``guesses_of(word)`` as written by a person who ``opens`` or ``closes`` a sentence with it.
+
+    Whisper takes a sound without what was said before it for the middle of a sentence, and a pause
+    for a comma. Language models mind: they answer such questions as if more were to come.
+    """
+    if closes and len(word) > 1 and word[-1].text == ",":
+        mark = next((text for text, _ in word[-1].guesses if text in _MARKS), "")
+        word = (*word[:-1], replace(word[-1], guesses=((mark, 1.0),)))
+    guesses = guesses_of(word)
+    if opens:
+        guesses = tuple((_capital(text), share) for text, share in guesses)
+    return guesses
+
+
+def _capital(text: str) -> str:
+    letters = text.lstrip()
+    return text[: len(text) - len(letters)] + letters[:1].upper() + letters[1:]
 
 
 def letter_count(words: list[Pieces]) -> int:

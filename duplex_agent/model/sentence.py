@@ -31,9 +31,11 @@ class Word:
 
 @dataclass(frozen=True)
 class Standing:
-    """A word of the running sentence that was given out."""
+    """A word of the running sentence that was given out as ``text``; ``opens``: its first one."""
 
     pieces: Pieces
+    text: str
+    opens: bool
     last_tick: int
 
 
@@ -46,8 +48,9 @@ class Sentence:
     ``sound``, what the decoder needs of each tick; ``spelled``, the letters with their ticks;
     ``standing``, the words that were given out. ``whole``: what the decoder needs of all the sound,
     while a reading of it is due. ``reading``: the words behind those that stand, at the last
-    reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter. ``settled``: tick in
-    which a pause was read last. Words said before tick ``committed`` stand for good.
+    reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter. ``settled``: tick
+    in which a pause was read last. ``begun``: some words of the sentence were given out. Words said
+    before tick ``committed`` stand for good.
     """
 
     tick: int = 0
@@ -62,6 +65,7 @@ class Sentence:
     unread: int = 0
     quiet: int = 0
     settled: int = 0
+    begun: bool = False
     speaking: bool = False
 
     @property
@@ -74,6 +78,13 @@ class Sentence:
     def news(self) -> bool:
         """Whether letters were spelled since a pause was read."""
         return any(tick >= self.settled for _, tick in self.spelled)
+
+    @property
+    def opening(self) -> bool:
+        """Whether the first word behind ``fixed`` is the first of the sentence."""
+        if self.fixed or not self.standing:
+            return not self.begun
+        return self.standing[0].opens
 
     @property
     def fixed(self) -> tuple[Standing, ...]:

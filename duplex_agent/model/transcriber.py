@@ -10,11 +10,12 @@ would find words in noise and never stop.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 
 from duplex_agent.model.readings import (
     Pieces,
     alike,
-    guesses_of,
+    as_written,
     letter_count,
     spoken_part,
     text_of,
@@ -104,7 +105,7 @@ class Transcriber:
         if state.news and (hush == config.hush or state.quiet == config.pause):
             state, words, taken_back = self._settle(state)
         elif state.quiet >= config.rest:
-            state = replace(state.last(config.lead), reading=(), speaking=False)
+            state = replace(state.last(config.lead), reading=(), speaking=False, begun=False)
         elif state.quiet < config.pause and state.unread >= config.read_every:
             state, words = self._agree(state)
         # A tick early: the second pass and the reading of it are too much for one tick.
@@ -137,9 +138,17 @@ class Transcriber:
         if alike(before, words) < len(before):
             on, on_apart = spoken_part([*before, *self._read(state, sound, patience)], spelled)
             words = on if on_apart < apart else words
-        same = alike(before, words)
-        state = replace(state, standing=state.standing[: len(fixed) + same])
-        state, given = self._stand(state, words[same:], len(words) - same)
+        opens = state.opening
+        shown = [
+            as_written(word, opens and i == 0, closes=i == len(words) - 1)[0][0]
+            for i, word in enumerate(words)
+        ]
+        unchanged = zip(state.standing[len(fixed) :], shown[: alike(before, words)], strict=False)
+        same = sum(1 for _ in takewhile(lambda pair: pair[0].text == pair[1], unchanged))
+        state = replace(
+            state, standing=state.standing[: len(fixed) + same], begun=bool(same) or not opens
+        )
+        state, given = self._stand(state, words[same:], len(words) - same, closes=True)
         return state, given, len(before) - same
 
     def _hear_whole(self, state: Sentence) -> Array | None:
@@ -171,22 +180,27 @@ class Transcriber:
         return words
 
     def _stand(
-        self, state: Sentence, words: list[Pieces], count: int
+        self, state: Sentence, words: list[Pieces], count: int, closes: bool = False
     ) -> tuple[Sentence, list[Word]]:
-        """Give out the first ``count`` of ``words``; the next reading must agree with the rest."""
+        """Give out the first ``count`` of ``words``, the last of which may be one that ``closes``
+        the sentence; the next reading must agree with the rest.
+        """
         known = [text_of(word.pieces) for word in state.standing]
         texts = [*known, *map(text_of, words)]
         times = word_times(texts, state.spelled, state.first, state.tick - 1)[len(known) :]
         since = state.standing[-1].last_tick if state.standing else state.first
         given, standing = [], []
-        for word, (first, last) in zip(words[:count], times[:count], strict=True):
+        opens = not state.begun
+        for i, (word, (first, last)) in enumerate(zip(words[:count], times, strict=False)):
             since, last = max(first, since), max(last, since)
-            given.append(Word(guesses_of(word), since, last))
-            standing.append(Standing(word, last))
-            since = last
+            guesses = as_written(word, opens, closes and i == count - 1)
+            given.append(Word(guesses, since, last))
+            standing.append(Standing(word, guesses[0][0], opens, last))
+            since, opens = last, False
         state = replace(
             state,
             standing=(*state.standing, *standing),
+            begun=state.begun or bool(standing),
             reading=tuple(words[count:]),
             unread=0,
         )

@@ -78,7 +78,7 @@ QUESTION = ("what", "is", "the", "capital", "of", "france")
 
 def test_words_stand_while_the_speaker_goes_on_and_all_of_them_in_the_pause():
     given_out, _ = run(Transcriber(TickReader(), SILENCE), spoken(*QUESTION))
-    assert "".join(word.text for _, word in given_out) == " what is the capital of france"
+    assert "".join(word.text for _, word in given_out) == " What is the capital of france"
     last_letter = 8 + 3 * 5
     assert given_out[0][0] < last_letter
     assert given_out[-1][0] == last_letter + CONFIG.pause
@@ -132,7 +132,7 @@ def test_what_is_read_twice_but_spelled_once_is_given_out_once():
             return said[len(written) :]
 
     given_out, _ = run(Transcriber(Twice(), SILENCE), spoken("the", "capital"))
-    assert "".join(word.text for _, word in given_out) == " the capital"
+    assert "".join(word.text for _, word in given_out) == " The capital"
 
 
 class WrongAtFirst(TickReader):
@@ -147,7 +147,7 @@ class WrongAtFirst(TickReader):
 
 def test_a_word_that_the_letters_contradict_is_taken_back_in_the_pause():
     given_out, _ = run(Transcriber(WrongAtFirst(), SILENCE), spoken(*QUESTION))
-    assert "".join(word.text for _, word in given_out) == " what is the capital of france"
+    assert "".join(word.text for _, word in given_out) == " What is the capital of france"
     times = [word.first_tick for _, word in given_out]
     assert times == sorted(times)
 
@@ -164,7 +164,7 @@ class Said(TickReader):
 
 
 def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_goes():
-    for last, letters, kept in ((6, "fra", " capital france"), (2, "", " capital")):
+    for last, letters, kept in ((6, "fra", " Capital france"), (2, "", " Capital")):
         transcriber, state, said = Transcriber(Said(4, last), SILENCE), Sentence(), []
         for heard in ["capital ", "", "", letters, *[""] * 16]:
             state, words, taken_back = transcriber.step(state, np.zeros((4, 1), np.float32), heard)
@@ -179,7 +179,7 @@ def test_last_words_that_only_come_back_go():
         state, words, taken_back = echoing.step(state, np.zeros((4, 1), np.float32), heard)
         del said[len(said) - taken_back :]
         said += [word.text for word in words]
-    assert "".join(said) == " what is the"
+    assert "".join(said) == " What is the"
 
 
 def test_a_word_that_is_being_answered_is_not_taken_back():
@@ -192,7 +192,7 @@ def test_a_word_that_is_being_answered_is_not_taken_back():
         said += [word.text for word in words]
         if " of" in said:
             state = transcriber.commit(state)
-    assert said[:4] == [" what", " is", " of", " capital"]
+    assert said[:4] == [" What", " is", " of", " capital"]
 
 
 def test_a_reading_is_the_draft_of_the_next_and_in_the_pause_so_are_the_words_that_stand():
@@ -200,6 +200,31 @@ def test_a_reading_is_the_draft_of_the_next_and_in_the_pause_so_are_the_words_th
     run(Transcriber(reader, SILENCE), spoken("what", "is", "the", "capital"))
     what, is_, the = map(WORDS.index, ["what", "is", "the"])
     assert reader.drafts[:3] == [[], [what], [what, is_, the]]
+
+
+def test_a_pause_is_no_comma_until_the_sentence_goes_on():
+    class Marks(TickReader):
+        """Puts a comma, or less likely a question mark, behind whatever came last."""
+
+        def read(self, sound, written=(), draft=()):
+            said = super().read(sound, (), draft)
+            numbers = [piece.id for piece in said]
+            comma = ReadPiece(50, ((",", 0.6), ("?", 0.3)))
+            at = [i for i, n in enumerate(numbers) if n in (3, 6)]
+            marked = [p for i, q in enumerate(said) for p in ((q, comma) if i in at else (q,))]
+            return marked[len(written) :]
+
+    first, more = spoken("what", "is", "the", rest=5), spoken("capital", "of", "france")[8:]
+    transcriber, state, said, shown = Transcriber(Marks(), SILENCE), Sentence(), [], []
+    for number in [*first, *more]:
+        features = np.full((4, 1), number, np.float32)
+        letters = f"{WORDS[number]} " if number else ""
+        state, words, taken_back = transcriber.step(state, features, letters)
+        del said[len(said) - taken_back :]
+        said += [word.text for word in words]
+        shown.append("".join(said))
+    assert " What is the?" in shown
+    assert shown[-1] == " What is the, capital of france?"
 
 
 AHEAD = 4
@@ -247,7 +272,7 @@ def test_in_a_pause_the_second_pass_corrects_what_was_misheard():
     second_pass = HearsWhole()
     ticks = spoken(*QUESTION, ticks_each=1)
     said = listen(second_pass, ticks, misheard={3: 5, 6: 4})
-    assert "".join(text for _, text in said) == " what is the capital of france"
+    assert "".join(text for _, text in said) == " What is the capital of france"
     assert len(second_pass.lengths) == 1
 
 
@@ -262,7 +287,7 @@ def test_in_noise_which_is_never_quiet_a_pause_is_one_of_letters():
     ticks = spoken(*QUESTION, ticks_each=1)
     last = max(tick for tick, number in enumerate(ticks) if number)
     said = listen(HearsWhole(), ticks, misheard={3: 5}, noise=0.4)
-    assert "".join(text for _, text in said) == " what is the capital of france"
+    assert "".join(text for _, text in said) == " What is the capital of france"
     assert said[-1][0] == last + AHEAD + CONFIG.pause
 
 

@@ -39,26 +39,31 @@ class Heard:
         return "".join(word.text for word in self.words).strip()
 
 
-def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Heard:
-    """``speech`` [n] at 16 kHz, trimmed, with quiet around it, under ``conditions``.
+def arriving(speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Sound:
+    """Ticks [n, 1280] of ``speech`` [n] at 16 kHz, trimmed, with quiet around it, under
+    ``conditions``.
 
     Noise is there before and after the speech too. Raises ClipError for a noise that cannot be had.
     """
-    lead = np.zeros(LEAD_TICKS * USER_TICK_SAMPLES, np.float32)
-    tail = np.zeros(TAIL_TICKS * USER_TICK_SAMPLES + -len(speech) % USER_TICK_SAMPLES, np.float32)
-    sound = np.concatenate([lead, speech, tail])
+    tail = TAIL_TICKS * USER_TICK_SAMPLES + -len(speech) % USER_TICK_SAMPLES
+    sound = np.pad(speech, (LEAD_TICKS * USER_TICK_SAMPLES, tail)).astype(np.float32)
     channel = ChannelConditions(conditions or Conditions(), [seed])
+    ticks = sound.reshape(-1, USER_TICK_SAMPLES)
+    return np.stack([channel.apply(tick, _NO_AGENT) for tick in ticks])
+
+
+def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Heard:
+    """What ``ear`` makes of ``arriving`` sound. Raises ClipError."""
     state = ear.new_state()
     words: list[HeardWord] = []
     compute_ms, last_ms = [], None
-    for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
-        arrived = channel.apply(pcm, _NO_AGENT)
+    for number, tick in enumerate(arriving(speech, conditions, seed), start=1):
         began = time.process_time()
-        found = ear.step(state, arrived)
+        found = ear.step(state, tick)
         compute_ms.append((time.process_time() - began) * 1000)
         follow(words, found)
         if found.words or found.taken_back:
             last_ms = number * TICK_MS
-    end_ms = (len(lead) + len(speech)) * 1000 / USER_RATE_HZ
+    end_ms = LEAD_TICKS * TICK_MS + len(speech) * 1000 / USER_RATE_HZ
     delay_ms = None if last_ms is None else last_ms - end_ms
     return Heard(words, delay_ms, compute_ms, getattr(state, "spelled", "").strip())

@@ -1,7 +1,8 @@
 """Part ``questions``: 150 everyday questions with checkable answers, in writing and aloud.
 
-The same mind hears every question clean, in noise and over a telephone. "Bare words" is the
-writing that an ear without capitals and marks would give.
+The same mind hears every question clean, in noise and over a telephone; beside it, it reads what
+Whisper tiny.en writes down of the same recordings, each of which Whisper hears as a whole. "Bare
+words" is the writing that an ear without capitals and marks would give.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,12 @@ from duplex_evals.figures import Figure
 from duplex_evals.recogniser import word_errors
 from duplex_evals.robustness import CLEAN, CONDITIONS
 from duplex_evals.scenario import Conditions
-from duplex_evals.understanding.replies import bare_words, spoken_reply, written_reply
+from duplex_evals.understanding.replies import (
+    bare_words,
+    spoken_reply,
+    transcribed_reply,
+    written_reply,
+)
 from duplex_evals.understanding.report import Bar, PartReport, Table, bar, shown
 from duplex_evals.understanding.result_rows import ResultRows, Row
 from duplex_evals.understanding.subject import Subject
@@ -29,6 +35,7 @@ SPOKEN: Final[dict[str, Conditions]] = {
     "snr10": CONDITIONS["snr10"],
     "telephone": CONDITIONS["telephone"],
 }
+WHISPER: Final = {f"whisper, {name}": name for name in SPOKEN}
 TARGETS: Final = {CLEAN: -0.05, "snr10": -0.12, "telephone": -0.12}
 NAMES: Final = {
     WRITTEN: "written",
@@ -36,6 +43,9 @@ NAMES: Final = {
     CLEAN: "spoken",
     "snr10": "spoken, white noise at 10 dB SNR",
     "telephone": "spoken, telephone (300-3400 Hz, mu-law)",
+    "whisper, clean": "Whisper's transcript, written",
+    "whisper, snr10": "Whisper's transcript at 10 dB SNR, written",
+    "whisper, telephone": "Whisper's transcript of the telephone, written",
 }
 
 
@@ -51,7 +61,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
         for name, pairs in ((n, list(zip(f, asked, strict=True))) for n, f in found.items())
     }
     shares = {name: mean(name, NAMES[name], values, "share") for name, values in right.items()}
-    gaps = {name: gap(name, right[name], right[WRITTEN]) for name in SPOKEN}
+    gaps = {name: gap(name, right[name], right[WRITTEN]) for name in (*SPOKEN, *WHISPER)}
     return PartReport(
         "questions",
         f"{len(asked)} spoken questions: right answers",
@@ -74,6 +84,9 @@ def _ask(subject: Subject, rows: ResultRows, number: int, question: Question, na
     if name == BARE:
         return written_reply(subject, rows, bare_words(question.ask))
     voice = voice_of(number)
+    if name in WHISPER:
+        conditions = SPOKEN[WHISPER[name]]
+        return transcribed_reply(subject, rows, question.ask, voice, conditions, seed=number)
     return spoken_reply(subject, rows, question.ask, voice, SPOKEN[name], seed=number)
 
 
@@ -91,7 +104,7 @@ def _summary(
         target = f">= {100 * TARGETS[name]:+.0f}" if name in TARGETS else ""
         difference = "" if minus is None else shown(minus, sign=True)
         lines.append([NAMES[name], shown(figure), difference, target, wrong])
-    columns = ["asked", "right", "minus written, points", "target", "word errors of the ear"]
+    columns = ["asked", "right", "minus written, points", "target", "word errors"]
     note = "95 % intervals: questions drawn again with replacement, 1,000 times."
     return Table("Right answers of one language model", columns, lines, note)
 

@@ -3,8 +3,9 @@
 import re
 
 from duplex_evals.clips import load_clip
+from duplex_evals.recogniser import transcribe
 from duplex_evals.scenario import Clip, Conditions
-from duplex_evals.understanding.listening import hear
+from duplex_evals.understanding.listening import arriving, hear
 from duplex_evals.understanding.result_rows import ResultRows, Row
 from duplex_evals.understanding.subject import Subject
 
@@ -33,6 +34,22 @@ def spoken_reply(
     name = conditions.model_dump_json(exclude_defaults=True)
     key = f"{subject.mind_mark}/{subject.ear_mark}/{name} {seed}/{voice}/{text}"
     return rows.made(key, listen)
+
+
+def transcribed_reply(
+    subject: Subject, rows: ResultRows, text: str, voice: str, conditions: Conditions, seed: int
+) -> Row:
+    """``heard`` is what Whisper writes down of the whole recording, ``reply`` the answer to that in
+    writing. Raises ClipError where the voice cannot be had.
+    """
+
+    def listen() -> Row:
+        speech = load_clip(Clip(text=text, voice=voice))
+        heard = transcribe(arriving(speech, conditions, seed).reshape(-1))
+        return {"heard": heard, "reply": subject.asker.reply_to_text(heard) if heard else ""}
+
+    name = conditions.model_dump_json(exclude_defaults=True)
+    return rows.made(f"{subject.mind_mark}/whisper/{name} {seed}/{voice}/{text}", listen)
 
 
 def bare_words(text: str) -> str:
