@@ -18,7 +18,8 @@ from duplex_agent import assets
 from duplex_agent.errors import AssetError
 
 WEIGHTS_DIR: Final = Path(__file__).resolve().parent / "weights"
-NEEDED_WEIGHTS: Final = ("ear", "phones", "mouth", "codec")
+NEEDED_WEIGHTS: Final = ("ear", "thinker-style", "phones", "mouth", "codec")
+OPTIONAL_WEIGHTS: Final = ("adapter",)
 _LIBRARIES: Final = ("torch", "transformers", "onnxruntime", "aiortc")
 _CPU_FLAGS: Final = ("avx2", "avx512_vnni", "amx_bf16", "asimd")
 
@@ -101,14 +102,16 @@ def _pretrained(console: Console, everything: bool, fetch: bool) -> bool:
 def _weights(console: Console) -> bool:
     fine = True
     rows = []
-    for name in NEEDED_WEIGHTS:
+    for name in (*NEEDED_WEIGHTS, *OPTIONAL_WEIGHTS):
         file = WEIGHTS_DIR / f"{name}.safetensors"
         try:
             about = ", ".join(f"{k} {v}" for k, v in _safetensors_metadata(file).items())
             rows.append((name, _size(file.stat().st_size), about or "here"))
         except FileNotFoundError:
-            fine = False
-            rows.append((name, "", f"[red]missing[/]: duplex-agent train {name}"))
+            missing = "missing"
+            if name in NEEDED_WEIGHTS:
+                fine, missing = False, "[red]missing[/]"
+            rows.append((name, "", f"{missing}: duplex-agent train {name}"))
         except (OSError, ValueError) as error:
             fine = False
             rows.append((name, "", f"[red]unreadable: {error}[/]"))

@@ -2,17 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from duplex_agent.errors import ThinkerError
 from duplex_agent.model.language_model import LanguageModel
 from duplex_agent.model.llama_spec import Precision
 from duplex_agent.model.lora import Lora
+from duplex_agent.model.onnx_session import open_session
 from duplex_agent.model.prepared import prepared_graph, prepared_text
 from duplex_agent.model.rotary import moved, stored_tables
 from duplex_agent.model.text_tokenizer import TextTokenizer
@@ -50,7 +49,7 @@ class OnnxThinker:
     ) -> None:
         graph = prepared_graph(model, precision, lora)
         self._text = prepared_text(model)
-        self._session = _open_session(graph)
+        self._session = open_session(graph)
         shapes = {value.name: value.shape for value in self._session.get_inputs()}
         self.width: int = shapes["inputs_embeds"][2]
         self._layers = sum(name.startswith("past_key.") for name in shapes)
@@ -127,18 +126,3 @@ class OnnxThinker:
         for (keys, values), layer in zip(source, cache, strict=True):
             layer[0, :, :, start:end] = moved(keys, by, *self._rotation)
             layer[1, :, :, start:end] = values
-
-
-def _open_session(graph: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # A spinning worker thread would take the other core from the rest of the tick.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # The graph is written in fused form; what remains for the optimizer only costs start time.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises its own classes, all direct Exceptions
-        raise ThinkerError(f"ONNX Runtime cannot open {graph}: {error}") from error

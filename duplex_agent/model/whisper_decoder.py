@@ -23,6 +23,7 @@ from duplex_agent.errors import CheckpointError
 from duplex_agent.model.disk_cache import derived_folder
 from duplex_agent.model.ear import FEATURES_PER_TICK
 from duplex_agent.model.llama_spec import Precision
+from duplex_agent.model.onnx_session import open_session
 from duplex_agent.model.whisper_onnx import READER_FILE, SOUND_FILE, write_decoder
 from duplex_agent.model.whisper_weights import decoder_weights
 
@@ -88,8 +89,8 @@ class WhisperDecoder:
         folder = _prepared(config["suppress_ids"], self._end + 1, precision)
         self._embedding: NDArray[np.float16] = np.load(folder / _EMBEDDING_FILE, mmap_mode="r")
         self._places: Array = np.load(folder / _PLACES_FILE)
-        self._projection = _open_session(folder / SOUND_FILE)
-        self._reader = _open_session(folder / READER_FILE)
+        self._projection = open_session(folder / SOUND_FILE)
+        self._reader = open_session(folder / READER_FILE)
 
     def sound(self, features: Array) -> Sound:
         [sound] = self._projection.run(None, {"features": np.ascontiguousarray(features)})
@@ -195,16 +196,3 @@ def _prepared(silenced: list[int], vocabulary: int, precision: Precision) -> Pat
 
     fingerprint = assets.find(_PART).sha256[:16]
     return derived_folder(f"{_PART}-{fingerprint}-{precision}-v{_GRAPH_VERSION}", build)
-
-
-def _open_session(graph: Path) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    # The graphs are written in fused form; what remains for the optimizer only costs start time.
-    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    options.log_severity_level = 3
-    try:
-        return onnxruntime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime raises its own classes, all direct Exceptions
-        raise CheckpointError(f"ONNX Runtime cannot open {graph}: {error}") from error
