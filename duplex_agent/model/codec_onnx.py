@@ -1,7 +1,5 @@
 """The codec's network on ONNX Runtime; what becomes sound of it stays with ``CodecDecoder``."""
 
-from typing import Final
-
 import numpy as np
 import onnx
 import torch
@@ -12,8 +10,6 @@ from duplex_agent.model.latents import LATENT_WIDTH
 from duplex_agent.model.llama_spec import Precision
 from duplex_agent.model.onnx_graph import Graph, Weights, parameters, quantize_rows
 from duplex_agent.model.onnx_session import open_session, run
-
-_EPSILON: Final = 1e-5
 
 
 class OnnxCodec:
@@ -94,5 +90,4 @@ def _layer_norm(graph: Graph, name: str, x: str, weights: Weights) -> str:
     gamma, beta = (
         graph.constant(f"{name}.{k}", weights[f"{name}.{k}"]) for k in ("weight", "bias")
     )
-    normed, kind = f"{name}.normed", "LayerNormalization"
-    return graph.node(kind, [x, gamma, beta], [normed], "", epsilon=_EPSILON, axis=-1)
+    return graph.layer_norm(x, gamma, beta, f"{name}.normed")

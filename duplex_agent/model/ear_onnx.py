@@ -9,8 +9,6 @@ Operators: ``MultiHeadAttention``, ``SkipLayerNormalization``, ``BiasGelu`` and 
 ONNX Runtime's ``com.microsoft`` domain.
 """
 
-from typing import Final
-
 import numpy as np
 import onnx
 
@@ -18,8 +16,6 @@ from duplex_agent.audio.mel import MELS
 from duplex_agent.model.ear import FEATURES_PER_TICK, EarEncoder
 from duplex_agent.model.llama_spec import Precision
 from duplex_agent.model.onnx_graph import Array, Graph, Shape, Weights, parameters, quantize_rows
-
-_EPSILON: Final = 1e-5
 
 
 def whole_sound_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
@@ -136,10 +132,7 @@ def _rest_of_layer(graph: Graph, weights: Weights, name: str, x: str, mixed: str
     gamma, beta = (graph.constant(f"{name}.norm2.{part}", weights[f"{name}.norm2.{part}"])
                    for part in ("weight", "bias"))  # fmt: skip
     normed, total = f"{name}.norm2.normed", f"{name}.residual"
-    graph.node(
-        "SkipLayerNormalization", [x, out, gamma, beta, late], [normed, "", "", total],
-        epsilon=_EPSILON,
-    )  # fmt: skip
+    graph.skip_layer_norm(x, out, late, gamma, beta, normed, total)
     wide = graph.linear(f"{name}.wide", normed, weights[f"{name}.up.weight"])
     up = graph.constant(f"{name}.up.bias", weights[f"{name}.up.bias"])
     gelu = graph.node("BiasGelu", [wide, up], [f"{name}.gelu"])
@@ -149,6 +142,7 @@ def _rest_of_layer(graph: Graph, weights: Weights, name: str, x: str, mixed: str
 
 def _norm(graph: Graph, weights: Weights, name: str, x: str, output: str = "") -> str:
     output = output or f"{name}.normed"
-    given = [graph.constant(f"{output}.{part}", weights[f"{name}.{part}"])
-             for part in ("weight", "bias")]  # fmt: skip
-    return graph.node("LayerNormalization", [x, *given], [output], "", epsilon=_EPSILON, axis=-1)
+    gamma, beta = (
+        graph.constant(f"{output}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")
+    )
+    return graph.layer_norm(x, gamma, beta, output)

@@ -18,6 +18,8 @@ from duplex_agent.model.llama_spec import Precision
 MICROSOFT: Final = "com.microsoft"
 BLOCK: Final = 32
 """Weights that share a scale, as in the GGUF formats that models come in."""
+EPSILON: Final = 1e-5
+"""PyTorch's default of layer norms, which all networks here keep."""
 
 Array = NDArray[np.float32]
 Levels = tuple[NDArray[np.uint8], Array]
@@ -113,6 +115,18 @@ class Graph:
         if biases:
             self.node("Add", [product, *biases], [name], "")
         return name
+
+    def layer_norm(self, x: str, gamma: str, beta: str, output: str) -> str:
+        """The layer norm of ``x`` over its last axis; ``gamma`` and ``beta`` name constants."""
+        inputs = [x, gamma, beta]
+        return self.node("LayerNormalization", inputs, [output], "", epsilon=EPSILON, axis=-1)
+
+    def skip_layer_norm(
+        self, x: str, delta: str, bias: str, gamma: str, beta: str, output: str, total: str
+    ) -> str:
+        """The layer norm of x + delta + bias, which is given out as ``total`` as well."""
+        inputs, outputs = [x, delta, gamma, beta, bias], [output, "", "", total]
+        return self.node("SkipLayerNormalization", inputs, outputs, epsilon=EPSILON)
 
     def model(
         self,

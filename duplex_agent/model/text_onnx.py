@@ -12,7 +12,6 @@ from duplex_agent.model.phones import PHONES, Phones, character_ids
 from duplex_agent.model.text_conv import LEFT, RIGHT
 from duplex_agent.model.timing import MEAN_LOG_S, Timing
 
-_EPSILON: Final = 1e-5
 _KINDS: Final = ("weight", "bias")
 
 
@@ -70,8 +69,8 @@ def _scores(module: Phones | Timing) -> tuple[Graph, str]:
         return [graph.constant(f"{name}.{kind}", weights[f"{name}.{kind}"]) for kind in _KINDS]
 
     def norm(name: str, x: str) -> str:
-        inputs, made = [x, *own(name)], f"{name}.normed"
-        return graph.node("LayerNormalization", inputs, [made], "", epsilon=_EPSILON, axis=-1)
+        gamma, beta = own(name)
+        return graph.layer_norm(x, gamma, beta, f"{name}.normed")
 
     table = graph.constant("table", weights["embedding.weight"])
     x = graph.node("Gather", [table, "symbols"], ["embedded"], "", axis=0)

@@ -23,7 +23,6 @@ from duplex_agent.model.whisper_weights import DecoderWeights
 SOUND_FILE: Final = "sound.onnx"
 READER_FILE: Final = "reader.onnx"
 
-_EPSILON: Final = 1e-5
 _NEVER: Final = np.float32(-1e4)
 
 
@@ -183,14 +182,7 @@ def _norm(
     shift = graph.constant(f"{name}.beta", beta)
     normed, total = f"{name}.normed", f"{name}.residual"
     if bias is None:
-        inputs = [residual, scale, shift]
-        graph.node("LayerNormalization", inputs, [normed], "", epsilon=_EPSILON, axis=-1)
-        return residual, normed
+        return residual, graph.layer_norm(residual, scale, shift, normed)
     late = graph.constant(f"{name}.late_bias", bias)
-    graph.node(
-        "SkipLayerNormalization",
-        [residual, delta, scale, shift, late],
-        [normed, "", "", total],
-        epsilon=_EPSILON,
-    )
+    graph.skip_layer_norm(residual, delta, late, scale, shift, normed, total)
     return total, normed
