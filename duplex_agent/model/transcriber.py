@@ -34,12 +34,12 @@ class TranscriberConfig:
 
     A reading happens every ``read_every`` ticks of speech and in a pause: after ``hush`` quiet
     ticks, or after ``pause`` ticks without a letter, for noise is never quiet. After ``rest`` ticks
-    without a letter the sentence is over and its sound forgotten. A sentence's window
-    is cut behind words that stand once it is longer than ``window``, down to ``context``. ``lead``
-    ticks before the first letter belong to the sentence. New words with more than
-    ``letters_per_letter`` letters for each one newly spelled and ``letters_more`` must not repeat
-    what was said, and are cut there; in a pause a reading may go on for ``pause_patience`` times as
-    long, for it may repeat itself first. Fewer than ``least_letters`` letters are noise.
+    without a letter the sentence is over and its sound forgotten. A sentence's window is cut behind
+    words that stand once it is longer than ``window``, down to ``context``. ``lead`` ticks before
+    the first letter belong to the sentence. New words with more than ``letters_per_letter`` letters
+    for each one newly spelled and ``letters_more`` must not repeat what was said, and are cut
+    there; in a pause a reading may go on for ``pause_patience`` times as long, for it may repeat
+    itself first. Fewer than ``least_letters`` letters are noise.
     """
 
     read_every: int = 6
