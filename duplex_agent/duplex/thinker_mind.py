@@ -10,7 +10,7 @@ from duplex_agent.duplex.memory import Memory
 from duplex_agent.duplex.mind import Heard, Role, Written
 from duplex_agent.errors import ContextFull
 from duplex_agent.model.chat import ChatFormat, chat_format, is_sentence_end
-from duplex_agent.model.sampling import Sampler
+from duplex_agent.model.sampling import Sampler, phrase_ends
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import Thinker
 
@@ -99,6 +99,7 @@ class ThinkerWriter:
         self._sampler = sampler
         self._config = config
         self._said_before = _ids_of_words(tokenizer, memory, config.fresh_replies)
+        self._replies = [tokenizer.encode(turn.agent) for turn in memory.exchanges if turn.agent]
         self._logits = memory.begin_reply().logits
         self._tokens: list[int] = []
         self._ends: list[int] = []  # characters of the text after each token
@@ -125,7 +126,10 @@ class ThinkerWriter:
         self.done = True
 
     def _next_token(self) -> list[Written]:
-        token = self._sampler.choose(self._logits, [*self._said_before, *self._tokens])
+        # Left to itself a small model copies what it said before, until every reply is one of five.
+        continued = phrase_ends(self._tokens, self._replies) - self._stop_ids
+        used = [*self._said_before, *self._tokens]
+        token = self._sampler.choose(self._logits, used, continued)
         if token in self._stop_ids or not self._memory.reply_fits:
             self.done = True
             return []

@@ -1,6 +1,6 @@
 """Choosing the next token from logits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,13 +14,15 @@ class Sampling:
     """How to choose. A temperature of 0 takes the likeliest token.
 
     top_k tokens are kept, then the fewest of them whose probability reaches top_p. The logits of
-    tokens that were used already are weakened by repetition_penalty (CTRL, arXiv 1909.05858).
+    tokens that were used already are weakened by repetition_penalty (CTRL, arXiv 1909.05858);
+    those that would go on with a phrase as an earlier reply did, by phrase_penalty nats.
     """
 
     temperature: float = 0.0
     top_p: float = 0.9
     top_k: int = 40
     repetition_penalty: float = 1.1
+    phrase_penalty: float = 3.0
 
     def __post_init__(self) -> None:
         if not (
@@ -28,6 +30,7 @@ class Sampling:
             and 0 < self.top_p <= 1
             and self.top_k >= 1
             and self.repetition_penalty > 0
+            and self.phrase_penalty >= 0
         ):
             raise ThinkerError(f"sampling settings out of range: {self}")
 
@@ -39,10 +42,20 @@ class Sampler:
         self.settings = settings
         self._generator = generator
 
-    def choose(self, logits: NDArray[np.float32], used: Iterable[int] = ()) -> int:
-        """One token id from logits float32 [vocabulary]; `used` are the ids of the reply so far."""
+    def choose(
+        self,
+        logits: NDArray[np.float32],
+        used: Iterable[int] = (),
+        continued: Iterable[int] = (),
+    ) -> int:
+        """One token id from logits float32 [vocabulary]; ``used`` are the ids of the reply so far,
+        ``continued`` those that would say what was said before.
+        """
         settings = self.settings
         scores = _penalize(logits, used, settings.repetition_penalty)
+        if repeated := list(set(continued)):
+            scores = scores.copy()
+            scores[repeated] -= settings.phrase_penalty
         if settings.temperature == 0:
             return int(scores.argmax())
         kept = min(settings.top_k, len(scores))
@@ -54,6 +67,19 @@ class Sampler:
         nucleus = int(np.searchsorted(np.cumsum(weights), settings.top_p)) + 1
         weights = weights[:nucleus] / weights[:nucleus].sum()
         return int(self._generator.choice(best[:nucleus], p=weights))
+
+
+def phrase_ends(tokens: Sequence[int], said: Iterable[Sequence[int]], words: int = 2) -> set[int]:
+    """What came behind the last ``words`` of ``tokens`` wherever they stand in ``said``."""
+    if len(tokens) < words:
+        return set()
+    last = tuple(tokens[-words:])
+    return {
+        reply[i]
+        for reply in said
+        for i in range(words, len(reply))
+        if tuple(reply[i - words : i]) == last
+    }
 
 
 def _penalize(

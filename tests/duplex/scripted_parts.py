@@ -106,7 +106,7 @@ class EchoThinker:
         state.ids += distance.argmin(axis=1).tolist()
         state.length = len(state.ids)
         logits = np.zeros(512, dtype=np.float32)
-        logits[self._next(self.text(state))] = 1.0
+        logits[self._next(self.text(state))] = 10.0  # sure of it, said before or not
         return ThinkerStep(logits, embeddings.copy())
 
     def truncate(self, state: ThinkerState, length: int) -> None:

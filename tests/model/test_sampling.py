@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from duplex_agent.errors import ThinkerError
-from duplex_agent.model.sampling import Sampler, Sampling
+from duplex_agent.model.sampling import Sampler, Sampling, phrase_ends
 
 LOGITS = np.log(np.array([0.05, 0.5, 0.3, 0.15], np.float32))
 
@@ -53,3 +53,15 @@ def test_settings_out_of_range_are_refused() -> None:
     for settings in ({"temperature": -1.0}, {"top_p": 0.0}, {"top_k": 0}):
         with pytest.raises(ThinkerError):
             Sampling(**settings)
+
+
+def test_a_phrase_of_an_earlier_reply_is_left_where_something_else_is_nearly_as_likely():
+    said = [[5, 1, 2, 3], [4, 1, 2, 0]]
+    assert phrase_ends([1, 2], said) == {3, 0}
+    assert phrase_ends([2], said) == set()
+    sampler = Sampler(Sampling(phrase_penalty=3.0), np.random.default_rng(0))
+    logits = np.array([0.0, 1.0, 2.0, 4.0], np.float32)
+    assert sampler.choose(logits, continued={3}) == 2
+    sure = np.array([0.0, 1.0, 2.0, 9.0], np.float32)
+    assert sampler.choose(sure, continued={3}) == 3
+    assert sure[3] == 9.0
