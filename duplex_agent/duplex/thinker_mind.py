@@ -1,5 +1,6 @@
 """The mind in this process: the thinker's cache remembers, the thinker writes."""
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -98,8 +99,9 @@ class ThinkerWriter:
         self._stop_ids = stop_ids
         self._sampler = sampler
         self._config = config
-        self._said_before = _ids_of_words(tokenizer, memory, config.fresh_replies)
         self._replies = [tokenizer.encode(turn.agent) for turn in memory.exchanges if turn.agent]
+        fresh = self._replies[-config.fresh_replies :] if config.fresh_replies else []
+        self._said_before = _ids_of_words(tokenizer, fresh)
         self._logits = memory.begin_reply().logits
         self._tokens: list[int] = []
         self._ends: list[int] = []  # characters of the text after each token
@@ -155,8 +157,7 @@ class ThinkerWriter:
         )
 
 
-def _ids_of_words(tokenizer: TextTokenizer, memory: Memory, replies: int) -> list[int]:
-    """What the last replies said, as ids; marks are left out, every sentence needs them."""
-    said = [turn.agent for turn in memory.exchanges if turn.agent][-replies:] if replies else []
-    ids = {token for text in said for token in tokenizer.encode(text)}
+def _ids_of_words(tokenizer: TextTokenizer, replies: Iterable[Sequence[int]]) -> list[int]:
+    """All ids in ``replies`` but those of marks, which every sentence needs."""
+    ids = {token for reply in replies for token in reply}
     return [token for token in sorted(ids) if any(map(str.isalpha, tokenizer.decode([token])))]
