@@ -26,7 +26,7 @@ from duplex_agent.model.hearing import (
 )
 from duplex_agent.model.language_model import find_language_model
 from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.second_pass import SecondPass, between
+from duplex_agent.model.second_pass import SILENCE_TICKS, SecondPass, between
 from duplex_agent.model.thinker import DEFAULT_MODEL
 from duplex_agent.model.tick_encoder import TickEncoder
 from duplex_agent.model.transcriber import Transcriber
@@ -35,13 +35,12 @@ from duplex_agent.model.whisper_weights import encoder_state
 
 WEIGHTS: Final = checkpoint.WEIGHTS_DIR / "ear.safetensors"
 RATES: Final[dict[TokenKind, Rate]] = {"12.5hz": 1, "6.25hz": 2}
-_SILENCE_TICKS: Final = 50
 
 
 @torch.inference_mode()
 def silence_features(encoder: EarEncoder) -> NDArray[np.float32]:
     """What the encoder makes of four seconds of silence, [200, width]."""
-    features: Tensor = encoder(torch.zeros(1, _SILENCE_TICKS * USER_TICK_SAMPLES))
+    features: Tensor = encoder(torch.zeros(1, SILENCE_TICKS * USER_TICK_SAMPLES))
     return features[0].numpy()
 
 

@@ -17,6 +17,7 @@ from duplex_agent.model.flow import FlowConfig
 from duplex_agent.model.llama_spec import Precision
 from duplex_agent.model.mouth import Mouth
 from duplex_agent.model.onnx_graph import (
+    EPSILON,
     Array,
     Graph,
     Shape,
@@ -26,7 +27,6 @@ from duplex_agent.model.onnx_graph import (
 )
 
 _RMS_EPSILON: Final = 1e-6
-_LAYER_EPSILON: Final = 1e-5
 _FOREVER: Final = np.array([np.iinfo(np.int64).max])
 
 
@@ -157,7 +157,7 @@ def _modulate(graph: Graph, flow: FlowConfig, weights: Weights, talked: str) -> 
 
 def _modulated(graph: Graph, name: str, x: str) -> str:
     normed = f"{name}.normed"
-    graph.node("LayerNormalization", [x, "ones"], [normed], "", epsilon=_LAYER_EPSILON, axis=-1)
+    graph.node("LayerNormalization", [x, "ones"], [normed], "", epsilon=EPSILON, axis=-1)
     scaled = graph.node("Mul", [normed, f"{name}.scale"], [f"{name}.scaled"], "")
     return graph.node("Add", [scaled, f"{name}.shift"], [f"{name}.shifted"], "")
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from duplex_agent.model.spoken_text import SPEAKABLE
-from duplex_agent.model.text_conv import TextConv
+from duplex_agent.model.text_conv import TextConv, TextNetwork
 
 PHONES: Final = (
     " ", "ˈ", "ɪ", "t", "ː", "n", "d", "s", "ɹ", "a", "l", "ə", "i", "ʊ", "k", "æ", "^", "$", "ˌ",
@@ -39,7 +39,7 @@ class PhonesConfig:
     layers: int = 8
 
 
-class Phones(nn.Module):
+class Phones(TextNetwork):
     """The speller: character ids [batch, n] -> CTC log-probabilities [batch, 3 n, phones + 1]."""
 
     def __init__(self, config: PhonesConfig | None = None) -> None:
@@ -49,16 +49,6 @@ class Phones(nn.Module):
         self.conv = TextConv(config.width, config.layers)
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, SLOTS_PER_CHARACTER * (len(PHONES) + 1))
-
-    @property
-    def look_ahead(self) -> int:
-        """Characters after one that its phones depend on."""
-        return self.conv.look_ahead
-
-    @property
-    def look_back(self) -> int:
-        """Characters before one that its phones depend on."""
-        return self.conv.look_back
 
     def forward(self, characters: Tensor) -> Tensor:
         x = self.conv(self.embedding(characters), characters != 0)

@@ -26,7 +26,8 @@ from duplex_agent.model.onnx_session import open_session, run
 Array = NDArray[np.float32]
 
 EAR_SHARE: Final = 0.5
-_SILENCE_TICKS: Final = 50
+SILENCE_TICKS: Final = 50
+"""Ticks of silence behind every sentence: the decoder stops where a recording comes to rest."""
 
 
 class SecondPass:
@@ -37,7 +38,7 @@ class SecondPass:
         self._places = encoder.positions
         self._session = open_session(whole_sound_graph(encoder, "fp32"))
         nothing = np.zeros(USER_TICK_SAMPLES, np.float32)
-        self.silence: Array = self.features([nothing] * _SILENCE_TICKS)
+        self.silence: Array = self.features([nothing] * SILENCE_TICKS)
         """What it makes of four seconds of silence, [200, width]."""
 
     @torch.inference_mode()

@@ -29,3 +29,19 @@ class TextConv(nn.Module):
             y = F.pad((norm(x) * keep).transpose(1, 2), (LEFT, RIGHT))
             x = (x + mix(F.gelu(conv(y).transpose(1, 2)))) * keep
         return x
+
+
+class TextNetwork(nn.Module):
+    """A network whose view of the text is that of its ``conv``."""
+
+    conv: TextConv
+
+    @property
+    def look_ahead(self) -> int:
+        """Symbols after one that its output depends on."""
+        return self.conv.look_ahead
+
+    @property
+    def look_back(self) -> int:
+        """Symbols before one that its output depends on."""
+        return self.conv.look_back

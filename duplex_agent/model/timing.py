@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from duplex_agent.model.phones import PHONES
-from duplex_agent.model.text_conv import TextConv
+from duplex_agent.model.text_conv import TextConv, TextNetwork
 
 # The mean phone of the teacher lasts exp(-3.1) s = 45 ms.
 MEAN_LOG_S: Final = -3.1
@@ -21,7 +21,7 @@ class TimingConfig:
     layers: int = 4
 
 
-class Timing(nn.Module):
+class Timing(TextNetwork):
     """Phone ids [batch, n] (padding = len(PHONES)) -> log seconds [batch, n]."""
 
     def __init__(self, config: TimingConfig | None = None) -> None:
@@ -31,16 +31,6 @@ class Timing(nn.Module):
         self.conv = TextConv(config.width, config.layers)
         self.norm = nn.LayerNorm(config.width)
         self.out = nn.Linear(config.width, 1)
-
-    @property
-    def look_ahead(self) -> int:
-        """Phones after one that its duration depends on."""
-        return self.conv.look_ahead
-
-    @property
-    def look_back(self) -> int:
-        """Phones before one that its duration depends on."""
-        return self.conv.look_back
 
     def forward(self, phones: Tensor) -> Tensor:
         x = self.conv(self.embedding(phones), phones != len(PHONES))
