@@ -13,7 +13,7 @@ class SessionConfig:
 
     The token budgets keep a tick inside 80 ms: a decode step of the default thinker takes 8-9 ms
     on a free core. Speech needs about four tokens a second, so one a tick (12.5 a second) keeps
-    the text ahead of the voice; the first ticks of a reply, with no voice to compute, take more.
+    the text ahead of the voice; without a voice to compute, in the pause before it, there are more.
     """
 
     floor: FloorConfig = field(default_factory=FloorConfig)

@@ -67,7 +67,7 @@ class Memory:
         self._user = ""
         self._waiting: deque[_Reading] = deque()
         self._next_opening: ThinkerState | None = None
-        self._held: list[Rows] = []  # heard while something that comes before was not read yet
+        self._held: list[Rows] = []  # heard and not read yet
 
     @property
     def length(self) -> int:
@@ -92,7 +92,7 @@ class Memory:
 
     @property
     def ready(self) -> bool:
-        """Whether a reply may begin: all that comes before it has been read."""
+        """Whether a reply may begin: all that was heard, and what comes before it, is read."""
         return not self._held and (self._open or not self._waiting)
 
     @property
@@ -101,12 +101,9 @@ class Memory:
         return sum(len(reading.rows) for reading in self._waiting)
 
     def hear(self, embeddings: NDArray[np.float32], text: str) -> None:
-        """Add tokens [n, width] of the user and what they say; the first ones open the turn."""
+        """Add tokens [n, width] of the user and what they say, for ``tidy`` to read."""
         self._user += text
-        if self.ready:
-            self._take(embeddings)
-        else:
-            self._held += [row[None] for row in embeddings]
+        self._held += [row[None] for row in embeddings]
 
     def take_back(self, positions: int, chars: int) -> None:
         """Drop the user's last ``positions`` tokens and the last ``chars`` characters they say."""

@@ -97,7 +97,7 @@ class ConversationMemory(Protocol):
         ...
 
     def hear(self, embeddings: NDArray[np.float32], text: str) -> None:
-        """Add tokens [n, width] of the user and their text."""
+        """Add tokens [n, width] of the user and their text; ``tidy`` reads them."""
         ...
 
     def take_back(self, positions: int, chars: int) -> None:
@@ -128,6 +128,13 @@ class Mind(Protocol):
 
     @property
     def memory(self) -> ConversationMemory: ...
+
+    @property
+    def thinks_ahead(self) -> bool:
+        """Whether a reply may be begun in a pause after which the user may go on: it costs nobody
+        anything, and never fails.
+        """
+        ...
 
     def begin_reply(self) -> Writer:
         """Hand the turn to the agent."""

@@ -75,6 +75,7 @@ class DuplexSession:
             open_mind = partial(ThinkerMind, model.thinker, seed=seed)
         self._open_mind = open_mind
         self._reply: Reply | None = None
+        self._ahead: Reply | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -88,7 +89,9 @@ class DuplexSession:
         self._turn: _UserTurn | None = None
         self._words = TurnWords()
         self._all_heard = True
+        self._understood = False  # everything that was said before this silence
         self._reply = None
+        self._ahead = None  # begun in a pause that may not be the end of the turn
         self._reply_id = 0
         self._unsent = ""  # reply text from before its voice began
         self._said = 0  # characters reported as spoken
@@ -98,8 +101,9 @@ class DuplexSession:
 
     def close(self) -> None:
         """The conversation is over: nothing goes on for it anywhere."""
-        if self._reply is not None:
-            self._reply.cancel()
+        for reply in (self._reply, self._ahead):
+            if reply is not None:
+                reply.cancel()
 
     def set_instructions(self, text: str) -> None:
         """Another system prompt, from the next turn on; what was said before stays known.
@@ -146,13 +150,13 @@ class DuplexSession:
         if played_ms is None:
             played_ms = self.now_ms + TICK_MS - self._config.playout_delay_ms
         self._decide(self._vad.step(pcm), played_ms)
-        self._hear(self._model.ear.step(self._ear, pcm))
-        waits = self._floor.floor is Floor.REPLYING and self._reply is None
-        if waits and self._settled() and self._memory.ready:
-            self._begin_reply()
-        agent_pcm = self._speak()
         if self._reply is None:
             self._memory.tidy(self._config.read_per_tick)
+        hearing = self._model.ear.step(self._ear, pcm)
+        self._hear(hearing)
+        if self._reply is None:
+            self._think(hearing)
+        agent_pcm = self._speak()
         cost_ms = round((self._timer() - started) * 1000, 2)
         self._emit("tick.compute", compute_ms=cost_ms)
         return Tick(agent_pcm, tuple(self._events))
@@ -192,6 +196,7 @@ class DuplexSession:
 
     def _drop_turn(self, decision: Decision) -> None:
         self._emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
+        self._undo_ahead()
         self._memory.forget_user()
         self._turn = None
 
@@ -225,6 +230,11 @@ class DuplexSession:
     def _hear(self, hearing: Hearing) -> None:
         """Give the mind the words of the open turn."""
         self._all_heard = hearing.settled
+        if hearing.words or hearing.taken_back:
+            self._undo_ahead()
+        # A letter heard in the silence unsettles the ear for a while and is seldom one of a word.
+        went_on = self._floor.speaking or hearing.words
+        self._understood = hearing.settled or (self._understood and not went_on)
         turn = self._turn if self._reply is None else None
         first = None if turn is None else turn.first
         misheard, words = self._words.sort(hearing, first, self._floor.tick)
@@ -241,7 +251,6 @@ class DuplexSession:
         words = words[: int(np.searchsorted(ends, room, "right"))]
         if not words:
             return
-        # At once: a few positions cost the thinker hardly more than one.
         embeddings = np.concatenate([word.embeddings for word in words])
         self._memory.hear(embeddings, "".join(word.text for word in words))
         for word in words:
@@ -262,6 +271,38 @@ class DuplexSession:
 
     # replying
 
+    def _think(self, hearing: Hearing) -> None:
+        """Read what was heard, begin the reply when the floor says so, or think of it before."""
+        # Only a pause is urgent: while the user talks on, the ear's reading is enough for its tick.
+        if hearing.words and hearing.settled:
+            self._memory.tidy(self._config.read_per_tick)
+        if not self._memory.ready:
+            return
+        if self._floor.floor is Floor.REPLYING:
+            if self._settled():
+                self._begin_reply()
+        elif self._mind.thinks_ahead and self._pauses() and not hearing.words:
+            if self._ahead is None:
+                self._ahead = self._new_reply()
+            else:
+                self._ahead.think()
+
+    def _pauses(self) -> bool:
+        """Whether the user has said something, is silent now, and all of it was understood."""
+        understood = self._understood and not self._floor.speaking
+        return understood and self._turn is not None and bool(self._memory.user_text.strip())
+
+    def _new_reply(self) -> Reply:
+        stream = self._model.voice.start(self._seed + self._reply_id + 1)
+        return Reply(self._mind.begin_reply(), stream, self._config)
+
+    def _undo_ahead(self) -> None:
+        """The user goes on: what was thought of is not the answer."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+            self._memory.undo_reply()
+            self._ahead = None
+
     def _begin_reply(self) -> None:
         turn = self._turn
         assert turn is not None
@@ -278,12 +319,11 @@ class DuplexSession:
             self._voice_over = NOTHING_UNDERSTOOD
             self._memory.forget_user()
             return
-        self._reply_id += 1
-        self._unsent = ""
-        self._said = 0
         self._model.ear.commit(self._ear)
-        stream = self._model.voice.start(self._seed + self._reply_id)
-        self._reply = Reply(self._mind.begin_reply(), stream, self._config)
+        self._reply, self._ahead = self._ahead or self._new_reply(), None
+        self._reply_id += 1
+        self._unsent = self._reply.text
+        self._said = 0
 
     def _speak(self) -> NDArray[np.float32]:
         """This tick's sound, and the events of the reply."""

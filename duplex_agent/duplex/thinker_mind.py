@@ -25,6 +25,8 @@ class ThinkerMind:
     Raises ContextFull when the configured system prompt is too long.
     """
 
+    thinks_ahead = True
+
     def __init__(self, thinker: Thinker, config: SessionConfig, seed: int) -> None:
         self._tokenizer = thinker.tokenizer
         self._config = config

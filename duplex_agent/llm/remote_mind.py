@@ -14,6 +14,8 @@ LONGEST_REPLY: Final = 2_000  # characters: more than two minutes of speech
 class RemoteMind:
     """One conversation with the language model that ``client`` asks."""
 
+    thinks_ahead = False  # somebody pays for every request
+
     def __init__(self, client: ChatClient, config: SessionConfig) -> None:
         """The config's example exchanges are for a small model and are not sent."""
         self._client = client

@@ -27,6 +27,7 @@ from duplex_agent.model.rotary import ALIGNMENT, WEIGHTS_FILE, rotation_tables
 Weights = Callable[[str], NDArray[np.float32] | None]
 
 _PLACE = ("last_position", "total_length", "rotation.cos", "rotation.sin")
+_NO_SINK = -1e30  # e to the power of it is zero in float32
 
 
 def write_llama(
@@ -66,6 +67,7 @@ class _GraphWriter:
         cos, sin = rotation_tables(spec)  # first in the file: rotary.stored_tables reads them there
         self._store("rotation.cos", cos)
         self._store("rotation.sin", sin)
+        self._constant("no_sink", np.full(spec.heads, _NO_SINK, np.float32))
         residual = "inputs_embeds"
         normed = "layer0.normed"
         self._node(
@@ -105,12 +107,16 @@ class _GraphWriter:
         parts = [f"{prefix}.{which}_proj" for which in "qkv"]
         packed = self._linear(f"layer{index}.qkv", normed, parts)
         context = f"layer{index}.context"
+        past = (f"past_key.{index}", f"past_value.{index}")
+        # For a single position the operator's plain path reads the cached keys where they lie, its
+        # other one copies them for each head. A sink selects the former, one without weight too.
         self._node(
             "GroupQueryAttention",
-            [packed, "", "", f"past_key.{index}", f"past_value.{index}", *_PLACE],
+            [packed, "", "", *past, *_PLACE, "", "", "no_sink"],
             [context, f"present_key.{index}", f"present_value.{index}"],
             num_heads=spec.heads,
             kv_num_heads=spec.kv_heads,
+            scale=1.0,  # stands in the queries' weights: see _given
             do_rotary=1,
             rotary_interleaved=0,
         )
@@ -152,7 +158,7 @@ class _GraphWriter:
         """One product with the stacked weights of `parts`; returns `name`."""
         matrices = [self._weight(f"{part}.weight") for part in parts]
         stacked = np.concatenate(matrices)
-        biases = [self.weights(f"{part}.bias") for part in parts]
+        biases = [self._given(f"{part}.bias") for part in parts]
         bias = None
         if any(b is not None for b in biases):
             bias = np.concatenate(
@@ -187,10 +193,19 @@ class _GraphWriter:
         return name
 
     def _weight(self, name: str) -> NDArray[np.float32]:
-        array = self.weights(name)
+        array = self._given(name)
         if array is None:
             raise ThinkerError(f"the model has no parameter {name!r}: not a complete llama model")
         return array
+
+    def _given(self, name: str) -> NDArray[np.float32] | None:
+        """The model's own array, but queries come out scaled: a product of queries and keys with a
+        factor of its own would have the keys copied first.
+        """
+        array = self.weights(name)
+        if array is None or ".q_proj." not in name:
+            return array
+        return array * np.float32(self.spec.head_dim**-0.5)
 
     def _parameter(self, name: str) -> str:
         return self._store(name, self._weight(name))

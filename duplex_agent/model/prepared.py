@@ -22,7 +22,7 @@ from duplex_agent.model.text_tokenizer import TextTokenizer
 
 # Raise a version whenever files of an older one must not be used any more.
 _TEXT_VERSION = 2
-_GRAPH_VERSION = 3
+_GRAPH_VERSION = 4
 _EMBEDDING_FILE = "embedding.npy"
 
 

@@ -201,6 +201,7 @@ def test_old_turns_give_way_during_a_turn_and_a_reply_that_need_the_whole_contex
         call.say([4, 5])
         call.end([0, 0])
     call.hear([6] * 70)
+    call.settle()
     assert call.memory.exchanges == []
     call.say([7] * 20)
     assert call.memory.length <= LONGEST

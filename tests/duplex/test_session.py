@@ -180,6 +180,25 @@ def test_going_on_before_the_reply_is_heard_continues_the_turn() -> None:
     assert len(talk.of_type("reply.done")) == 1
 
 
+def test_the_reply_is_thought_of_in_the_pause_and_sounds_when_the_turn_is_over() -> None:
+    talk = Conversation(first_tokens_per_tick=1)
+    talk.hear(QUESTION[:-1])
+    assert talk.context() == SYSTEM + user(" tell me more") + "<|im_start|>assistant\nYou"
+    assert talk.of_type("reply.text.delta") == talk.of_type("user.turn_ended") == []
+    talk.hear(say(rest=40))
+    assert talk.of_type("reply.started")[0]["response_ms"] == 7 * TICK_MS
+    assert "".join(str(e["text"]) for e in talk.of_type("reply.text.delta")) == ANSWER
+
+
+def test_a_reply_thought_of_in_a_pause_goes_when_the_user_goes_on() -> None:
+    talk = Conversation()
+    talk.hear(say("tell", "", "me", rest=6))
+    assert "assistant" in talk.context()
+    talk.hear(say("more", "", rest=40))
+    assert talk.context() == SYSTEM + user(" tell me more") + agent(ANSWER)
+    assert len(talk.of_type("reply.done")) == 1
+
+
 def test_noise_without_words_gets_no_reply() -> None:
     talk = Conversation()
     talk.hear(say("", "", "", "", "", rest=30))

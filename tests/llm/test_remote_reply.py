@@ -75,6 +75,13 @@ def test_a_streamed_reply_is_spoken_and_remembered(talk: Conversation, server: C
     assert len(server.connections) == 1, "the connection should have been used again"
 
 
+def test_a_pause_inside_a_turn_sends_no_request(talk: Conversation, server: ChatServer) -> None:
+    server.answer = saying("Rome.")
+    talk.hear(say("tell", "", "me", rest=6) + say("more", "", rest=6))
+    hear_until(talk, "reply.done")
+    assert [request["messages"][-1]["content"] for request in server.requests] == ["tell me more"]
+
+
 def test_speech_begins_while_the_reply_is_still_written(
     talk: Conversation, server: ChatServer
 ) -> None:
