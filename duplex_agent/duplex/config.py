@@ -38,5 +38,6 @@ class SessionConfig:
     # remembering
     exchange_positions: int = 320  # room in the thinker's context that a turn starts with
     reply_positions: int = 80  # room that hearing leaves for the reply
-    keep: float = 0.75  # share of the rest, behind the instructions, that stays when old turns go
+    remember_positions: int = 1100  # of old turns: three to four minutes of lively talk
+    keep: float = 0.75  # share of them that stays when the oldest turns go
     read_per_tick: int = 8  # positions of added text read in a tick

@@ -49,13 +49,16 @@ class Memory:
     ``replace_opening`` may come at any time and wait for their place between the exchanges.
     """
 
-    def __init__(self, thinker: Thinker, chat: ChatFormat, exchange: int, keep: float) -> None:
-        """``exchange``: room that an exchange begins with; ``keep``: the share of the positions
-        behind the opening that stays when old turns are dropped to make that room.
+    def __init__(
+        self, thinker: Thinker, chat: ChatFormat, exchange: int, remember: int, keep: float
+    ) -> None:
+        """``exchange``: room that an exchange begins with; ``remember``: positions that the turns
+        before it may take; ``keep``: the share of those that stays when old turns are dropped.
         """
         self._thinker = thinker
         self._chat = chat
         self._exchange = exchange
+        self._remember = remember
         self._keep = keep
         self.exchanges: list[Exchange] = []
         self._state = thinker.new_state()
@@ -94,6 +97,15 @@ class Memory:
     def ready(self) -> bool:
         """Whether a reply may begin: all that was heard, and what comes before it, is read."""
         return not self._held and (self._open or not self._waiting)
+
+    @property
+    def _most(self) -> int:
+        """Positions behind the opening with which an exchange may begin."""
+        return min(self._remember, self._thinker.max_length - self._exchange - self._opening)
+
+    @property
+    def _too_much(self) -> bool:
+        return self.length - self._opening > self._most
 
     @property
     def waiting(self) -> int:
@@ -170,7 +182,7 @@ class Memory:
         turns dropped. True when there was something to do.
         """
         if not self._open:
-            if self.exchanges and self._thinker.max_length - self.length < self._exchange:
+            if self.exchanges and self._too_much:
                 self._drop_old(self._exchange)
                 return True
             if self._waiting:
@@ -185,7 +197,7 @@ class Memory:
 
     def _take(self, rows: Rows) -> None:
         if not self._open:
-            if self._thinker.max_length - self.length < self._exchange:
+            if self._too_much:
                 self._drop_old(self._exchange)
             self._open = True
             rows = np.concatenate([self._thinker.embed(self._chat.user_begin), rows])
@@ -206,7 +218,7 @@ class Memory:
     def _drop_old(self, needed: int) -> None:
         """Drop the oldest turns until ``needed`` positions are free and ``keep`` is kept."""
         longest = self._thinker.max_length
-        kept = self._opening + int(self._keep * (longest - self._exchange - self._opening))
+        kept = self._opening + int(self._keep * self._most)
         count = positions = 0
         for turn in self.exchanges:
             if self.length - positions <= min(kept, longest - needed):

@@ -37,6 +37,7 @@ class ThinkerMind:
             thinker,
             self._chat,
             exchange=config.exchange_positions,
+            remember=config.remember_positions,
             keep=config.keep,
         )
 

@@ -4,7 +4,9 @@ python -m duplex_evals.long_call [--minutes N] [--seed N] [--out FILE] [--check]
 
 A synthetic user talks to ``DuplexSession.tick`` with the shipped ear, thinker and voice, as fast
 as the machine goes. The last ten minutes are compared with the first ten after a minute of warm-up
-(shorter calls: with halves). Facts are asked for one, three and five minutes after they were told.
+(shorter calls: with halves). Then the call goes on while the same one is begun anew, turn by turn:
+a machine that became slower meanwhile is slower for both, so this is how growth is judged. Facts
+are asked for one, three and five minutes after they were told.
 """
 
 import json
@@ -64,11 +66,12 @@ class LongCall:
         self._voice = voice
         self._process = psutil.Process()
         self._oldest: object = None
+        self._ticks = 0
         self.log = CallLog(facts=self._plan.facts)
 
     @property
     def now_s(self) -> float:
-        return len(self.log.wall_ms) / TICKS_PER_S
+        return self._ticks / TICKS_PER_S
 
     def turn(self) -> None:
         """One line of the user and the reply to it."""
@@ -93,6 +96,7 @@ class LongCall:
 
     def _tick(self, pcm: Sound) -> None:
         log = self.log
+        self._ticks += 1
         wall_s, cpu_s = time.perf_counter(), time.process_time()
         tick = self._session.tick(pcm)
         log.cpu_ms.append((time.process_time() - cpu_s) * 1000)
@@ -117,10 +121,23 @@ def _note(line: Line, rows: list[TurnRow]) -> None:
         line.fact.reply = " ".join(row.heard for row in rows)
 
 
+def side_by_side(old: LongCall, new: LongCall, until_s: float) -> tuple[CallLog, CallLog]:
+    """Go on with ``old`` and hold ``new`` until ``until_s`` of it, a turn of each in turn.
+
+    What both cost after the warm-up of the new one.
+    """
+    while new.now_s < until_s:
+        if new.now_s <= WARM_UP_MIN * 60:
+            old.log, new.log = CallLog(), CallLog()
+        old.turn()
+        new.turn()
+    return old.log, new.log
+
+
 def summary(log: CallLog) -> dict[str, float]:
     """The figures: first and last minutes, lateness, slides, facts by age."""
     warm, ticks = round(WARM_UP_MIN * 60 * TICKS_PER_S), len(log.wall_ms)
-    size = min(round(WINDOW_MIN * 60 * TICKS_PER_S), (ticks - warm) // 2)
+    size = window_ticks(ticks)
     report: dict[str, float] = {
         "minutes": round(ticks / TICKS_PER_S / 60, 2),
         "window_min": round(size / TICKS_PER_S / 60, 2),
@@ -131,10 +148,7 @@ def summary(log: CallLog) -> dict[str, float]:
         "cores": os.cpu_count() or 0,
     }
     for name, part in (("first", slice(warm, warm + size)), ("last", slice(ticks - size, ticks))):
-        for clock, values in (("cpu", log.cpu_ms), ("wall", log.wall_ms)):
-            for point in (50, 95):
-                measured = float(np.percentile(values[part], point))
-                report[f"{clock}_ms_p{point}_{name}"] = round(measured, 2)
+        report |= _tick_times(log, part, name)
         report[f"rss_mib_{name}"] = round(max(log.rss_mib[part]), 1)
     replies = [row.heard for row in log.turns.rows if row.heard]
     report["replies"], report["distinct_replies"] = len(replies), len(set(replies))
@@ -146,9 +160,29 @@ def summary(log: CallLog) -> dict[str, float]:
     return report
 
 
+def _tick_times(log: CallLog, part: slice, name: str) -> dict[str, float]:
+    return {
+        f"{clock}_ms_p{point}_{name}": round(float(np.percentile(values[part], point)), 2)
+        for clock, values in (("cpu", log.cpu_ms), ("wall", log.wall_ms))
+        for point in (50, 95)
+    }
+
+
+def comparison(old: CallLog, new: CallLog) -> dict[str, float]:
+    """The figures of two calls held ``side_by_side``."""
+    every = slice(None)
+    return _tick_times(old, every, "old") | _tick_times(new, every, "new")
+
+
+def window_ticks(ticks: int) -> int:
+    """How many of a call's first ticks, after the warm-up, are compared with its last."""
+    warm = round(WARM_UP_MIN * 60 * TICKS_PER_S)
+    return min(round(WINDOW_MIN * 60 * TICKS_PER_S), (ticks - warm) // 2)
+
+
 def passes(report: dict[str, float]) -> bool:
-    """Whether tick time (CPU, p95) and memory have grown by no more than the target."""
-    pairs = [("cpu_ms_p95_first", "cpu_ms_p95_last"), ("rss_mib_first", "rss_mib_last")]
+    """Whether tick time (CPU, p95, side by side) and memory have grown by at most the target."""
+    pairs = [("cpu_ms_p95_new", "cpu_ms_p95_old"), ("rss_mib_first", "rss_mib_last")]
     return all(report[last] <= report[first] * GROWTH_TARGET for first, last in pairs)
 
 
@@ -159,17 +193,21 @@ def report_table(report: dict[str, float]) -> Table:
     for column in ("figure", f"first {size:g} min", f"last {size:g} min", "growth", "target"):
         table.add_column(column, justify="left" if column == "figure" else "right")
     limit = f"<= {GROWTH_TARGET - 1:.0%}"
-    for label, name, target in (
-        ("tick, CPU, p50", "cpu_ms_p50", ""),
-        ("tick, CPU, p95", "cpu_ms_p95", limit),
-        ("tick, wall, p50", "wall_ms_p50", ""),
-        ("tick, wall, p95", "wall_ms_p95", ""),
-        ("memory (RSS, largest)", "rss_mib", limit),
-    ):
-        first, last = report[f"{name}_first"], report[f"{name}_last"]
+
+    def add(label: str, name: str, before: str, after: str, target: str) -> None:
+        first, last = report[f"{name}_{before}"], report[f"{name}_{after}"]
         unit = "MiB" if name == "rss_mib" else "ms"
         growth = f"{last / first - 1:+.1%}"
         table.add_row(label, f"{first:.1f} {unit}", f"{last:.1f} {unit}", growth, target)
+
+    for clock in ("cpu", "wall"):
+        for point in ("p50", "p95"):
+            add(f"tick, {clock.upper()}, {point}", f"{clock}_ms_{point}", "first", "last", "")
+    add("memory (RSS, largest)", "rss_mib", "first", "last", limit)
+    table.add_section()
+    table.add_row("then, turn by turn", "call begun anew", "call going on", "", "")
+    for point, target in (("p50", ""), ("p95", limit)):
+        add(f"tick, CPU, {point}", f"cpu_ms_{point}", "new", "old", target)
     table.add_section()
     for label, text in (
         ("turns; slides", f"{report['turns']:g}; {report['slides']:g}"),
@@ -203,17 +241,23 @@ def main(
     from duplex_agent.model import flow_omni
 
     torch.set_num_threads(1)
-    call = LongCall(DuplexSession(flow_omni.load(), seed=seed), seed, voice)
-    with Progress(console=Console(stderr=True)) as progress:
+    model = flow_omni.load()
+    call = LongCall(DuplexSession(model, seed=seed), seed, voice)
+    console = Console(stderr=True)
+    with Progress(console=console) as progress:
         task = progress.add_task("calling", total=minutes * 60)
         while call.now_s < minutes * 60:
             call.turn()
             progress.update(task, completed=min(call.now_s, minutes * 60))
+    rows = call.log.turns.to_json()
+    facts = [asdict(fact) for fact in call.log.facts]
     report = summary(call.log)
+    compared_s = WARM_UP_MIN * 60 + window_ticks(len(call.log.wall_ms)) / TICKS_PER_S
+    with console.status("going on, and begun anew"):
+        anew = LongCall(DuplexSession(model, seed=seed), seed, voice)
+        report |= comparison(*side_by_side(call, anew, compared_s))
     Console().print(report_table(report))
     if out is not None:
-        rows = call.log.turns.to_json()
-        facts = [asdict(fact) for fact in call.log.facts]
         out.write_text(json.dumps(report | {"turns": rows, "facts": facts}, indent=1))
     if check and not passes(report):
         raise typer.Exit(1)

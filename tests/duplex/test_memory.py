@@ -66,9 +66,9 @@ def ids_of(text: str) -> list[int]:
 class Call:
     """A memory, and beside it what was said."""
 
-    def __init__(self, thinker: Thinker) -> None:
+    def __init__(self, thinker: Thinker, remember: int = LONGEST) -> None:
         self.thinker = thinker
-        self.memory = Memory(thinker, CHAT, EXCHANGE, keep=0.6)
+        self.memory = Memory(thinker, CHAT, EXCHANGE, remember, keep=0.6)
         self.system = list(CHAT.system)
         self.reply: list[int] | None = None
 
@@ -210,6 +210,23 @@ def test_old_turns_give_way_during_a_turn_and_a_reply_that_need_the_whole_contex
     assert len(call.memory.exchanges) == 1
     call.settle()
     assert call.memory.exchanges == []  # it took the room that the next turn needs
+
+
+def test_no_more_is_remembered_than_asked_for_although_the_context_has_room(
+    thinker: Thinker,
+) -> None:
+    call = Call(thinker, remember=30)
+    turns = []
+    for _ in range(6):
+        call.hear([1, 2, 3])
+        call.say([4, 5])
+        call.end([0, 0])
+        call.settle()
+        kept = [turn.positions for turn in call.memory.exchanges]
+        assert sum(kept) == call.memory.length - len(CHAT.system) <= 30
+        turns.append(len(kept))
+    assert turns == [1, 2, 1, 2, 1, 2]  # of 11 positions; 18 stay when there are too many
+    check_cache(call)
 
 
 def test_reading_is_bounded_and_the_reply_can_wait_for_it(thinker: Thinker) -> None:

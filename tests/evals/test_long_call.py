@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from duplex_evals.facts import AGES_MIN, TalkPlan, says, small_talk, templates
-from duplex_evals.long_call import CallLog, passes, report_table, summary
+from duplex_evals.long_call import CallLog, comparison, passes, report_table, summary
 
 
 def test_every_fact_is_asked_for_once_and_not_before_its_age() -> None:
@@ -42,11 +42,13 @@ def test_the_windows_leave_out_the_warm_up_and_growth_is_seen() -> None:
     cost = np.concatenate([np.full(per_min, 500.0), np.full(20 * per_min, 10.0)])
     cost[-10 * per_min :] += 1.0
     log = CallLog(list(cost * 2), list(cost), list(np.linspace(100, 101, len(cost))))
-    report = summary(log)
+    old, new = (CallLog([ms] * 10, [ms] * 10) for ms in (11.0, 10.0))
+    report = summary(log) | comparison(old, new)
     assert report["window_min"] == 10
     assert (report["cpu_ms_p95_first"], report["cpu_ms_p95_last"]) == (10, 11)
+    assert (report["cpu_ms_p95_new"], report["cpu_ms_p95_old"]) == (10, 11)
     assert report["late_ticks_cpu"] == per_min
     assert not passes(report)
-    assert passes(report | {"cpu_ms_p95_last": 10.4})
-    assert not passes(report | {"cpu_ms_p95_last": 10.4, "rss_mib_last": 120})
+    assert passes(report | {"cpu_ms_p95_old": 10.4})
+    assert not passes(report | {"cpu_ms_p95_old": 10.4, "rss_mib_last": 120})
     assert report_table(report).row_count >= 8
