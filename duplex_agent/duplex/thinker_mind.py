@@ -4,7 +4,6 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.memory import Memory
@@ -12,11 +11,11 @@ from duplex_agent.duplex.mind import Heard, Role, Written
 from duplex_agent.errors import ContextFull
 from duplex_agent.model.chat import ChatFormat, chat_format, is_sentence_end
 from duplex_agent.model.sampling import Sampler, phrase_ends
+from duplex_agent.model.spoken_text import is_foreign
 from duplex_agent.model.text_tokenizer import TextTokenizer
 from duplex_agent.model.thinker import Thinker
 
 LONGEST_TOKEN: Final = 16  # characters: longer text than this allows is not even tokenised
-HALF_CHARACTER = "\ufffd"  # what a tokenizer gives for the first bytes of a longer character
 
 
 class ThinkerMind:
@@ -32,7 +31,8 @@ class ThinkerMind:
         self._config = config
         self._longest = thinker.max_length - config.exchange_positions
         self._chat = self._told(config.system_prompt)
-        self._sampler = Sampler(config.sampling, np.random.default_rng(seed))
+        foreign = [i for i, piece in enumerate(self._tokenizer.pieces) if is_foreign(piece)]
+        self._sampler = Sampler(config.sampling, np.random.default_rng(seed), never=foreign)
         self.memory = Memory(
             thinker,
             self._chat,
@@ -108,7 +108,6 @@ class ThinkerWriter:
         self._logits = memory.begin_reply().logits
         self._tokens: list[int] = []
         self._ends: list[int] = []  # characters of the text after each token
-        self._waiting: list[NDArray[np.float32]] = []  # hidden rows of tokens not yet written
         self.text = ""
         self.done = False
 
@@ -141,16 +140,12 @@ class ThinkerWriter:
         step = self._memory.say(token)
         self._logits = step.logits
         self._tokens.append(token)
-        self._waiting.append(step.hidden)
         written = self._tokenizer.decode(self._tokens)
-        pieces = []
-        if not written.endswith(HALF_CHARACTER):
-            pieces.append(Written(written[len(self.text) :], np.concatenate(self._waiting)))
-            self._waiting = []
-            self.text = written
+        piece = Written(written[len(self.text) :], step.hidden)
+        self.text = written
         self._ends.append(len(self.text))
         self.done = len(self._tokens) >= self._config.max_reply_tokens or self._said_enough()
-        return pieces
+        return [piece]
 
     def _said_enough(self) -> bool:
         """A line ended, or a sentence after enough tokens."""

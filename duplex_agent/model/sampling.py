@@ -38,8 +38,12 @@ class Sampling:
 class Sampler:
     """Chooses tokens; the same generator state and logits give the same choice."""
 
-    def __init__(self, settings: Sampling, generator: np.random.Generator) -> None:
+    def __init__(
+        self, settings: Sampling, generator: np.random.Generator, never: Sequence[int] = ()
+    ) -> None:
+        """``never``: ids that are not chosen whatever their logits."""
         self.settings = settings
+        self._never = np.array(never, np.int64)
         self._generator = generator
 
     def choose(
@@ -53,9 +57,11 @@ class Sampler:
         """
         settings = self.settings
         scores = _penalize(logits, used, settings.repetition_penalty)
-        if repeated := list(set(continued)):
+        repeated = list(set(continued))
+        if repeated or len(self._never):
             scores = scores.copy()
             scores[repeated] -= settings.phrase_penalty
+            scores[self._never] = -np.inf
         if settings.temperature == 0:
             return int(scores.argmax())
         kept = min(settings.top_k, len(scores))

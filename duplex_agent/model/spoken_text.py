@@ -205,6 +205,13 @@ def needs_next(word: str) -> bool:
     return bool(core[:1] in "$€£¥₹" or month(core) or word.lower().strip("('\"") in ("st.", "no."))
 
 
+def is_foreign(text: str) -> bool:
+    """Whether ``text`` holds letters that English has none for, or bytes that are no character."""
+    if text.isascii():
+        return False
+    return "\ufffd" in text or any(c.isalpha() and not c.isascii() for c in _tidy(text))
+
+
 def is_left_out(word: str) -> bool:
     """Whether ``word`` holds letters or figures of which nothing can be said."""
     return any(c.isalnum() for c in word) and not spoken_word(word)

@@ -76,6 +76,10 @@ class WordTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         return "".join(self.known[i] for i in ids)
 
+    @property
+    def pieces(self) -> list[str]:
+        return list(self.known)
+
 
 @dataclass
 class ListState(ThinkerState):

@@ -49,6 +49,13 @@ def test_used_tokens_lose_whatever_the_sign_of_their_logit() -> None:
         assert array.tolist() == logits
 
 
+def test_what_must_never_be_chosen_is_not_even_when_it_is_sure() -> None:
+    sampler = Sampler(Sampling(), np.random.default_rng(0), never=[1, 2])
+    logits = np.array([0.0, 9.0, 8.0, 1.0], np.float32)
+    assert sampler.choose(logits) == 3
+    assert logits[1] == 9.0
+
+
 def test_settings_out_of_range_are_refused() -> None:
     for settings in ({"temperature": -1.0}, {"top_p": 0.0}, {"top_k": 0}):
         with pytest.raises(ThinkerError):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex_agent.model.spoken_text import SPEAKABLE, is_left_out, speakable
+from duplex_agent.model.spoken_text import SPEAKABLE, is_foreign, is_left_out, speakable
 
 
 @pytest.mark.parametrize(
@@ -89,3 +89,20 @@ def test_any_text_becomes_words_of_speakable_characters(text: str) -> None:
 def test_no_figure_survives_and_none_crashes(text: str) -> None:
     assert set(speakable(text)) <= set(SPEAKABLE)
     assert bool(speakable(text)) >= any(c.isdigit() for c in text)
+
+
+@pytest.mark.parametrize(
+    ("text", "foreign"),
+    [
+        (" café", False),
+        ("naïve…", False),
+        ("20°C, €5", False),
+        ("β", True),
+        ("飯", True),
+        ("\ufffd", True),
+    ],
+)
+def test_letters_without_english_ones_are_told_from_accents_and_signs(
+    text: str, foreign: bool
+) -> None:
+    assert is_foreign(text) is foreign
