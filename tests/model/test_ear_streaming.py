@@ -154,11 +154,12 @@ def test_flush_gives_what_silence_would_have_given(talkative, sound):
     assert same([word for hearing in left for word in hearing.words], hear(ear, waited, silence))
 
 
-def test_a_doubtful_word_is_a_mixture_of_equally_long_spellings(encoder):
+def test_a_doubtful_word_is_a_mixture_of_equally_long_spellings_mostly_the_likeliest(encoder):
     ear = small_ear(encoder)
     mixed = ear.embed(Word(((" a", 0.6), (" b", 0.2), (" to", 0.2)), 0, 0))
     assert np.allclose(mixed[0], ear._table[0])
-    assert np.allclose(mixed[1], 0.75 * ear._table[1] + 0.25 * ear._table[2])
+    # Shares of 3 : 1 count as their cubes.
+    assert np.allclose(mixed[1], (27 * ear._table[1] + ear._table[2]) / 28)
 
 
 @pytest.mark.parametrize(
