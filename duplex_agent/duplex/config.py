@@ -40,4 +40,4 @@ class SessionConfig:
     reply_positions: int = 80  # room that hearing leaves for the reply
     remember_positions: int = 1100  # of old turns: three to four minutes of lively talk
     keep: float = 0.75  # share of them that stays when the oldest turns go
-    read_per_tick: int = 8  # positions of added text read in a tick
+    read_per_tick: int = 12  # positions of what was heard, or added as text, read in a tick
