@@ -29,5 +29,7 @@ def test_it_remembers_the_turn_before_and_repeats_itself() -> None:
 
 
 def test_instructions_stand_in_for_the_prompt() -> None:
-    plain = written_replies(thinker(), ["I need some help."])
-    assert plain != written_replies(thinker(), ["I need some help."], "You are a pirate captain.")
+    asked = ["Who are you?", "What is your name?"]
+    assert written_replies(thinker(), asked) != written_replies(
+        thinker(), asked, "You are a pirate captain."
+    )
