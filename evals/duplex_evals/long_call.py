@@ -5,8 +5,8 @@ python -m duplex_evals.long_call [--minutes N] [--seed N] [--out FILE] [--check]
 A synthetic user talks to ``DuplexSession.tick`` with the shipped ear, thinker and voice, as fast
 as the machine goes. The last ten minutes are compared with the first ten after a minute of warm-up
 (shorter calls: with halves). Then the call goes on while the same one is begun anew, turn by turn:
-a machine that became slower meanwhile is slower for both, so this is how growth is judged. Facts
-are asked for one, three and five minutes after they were told.
+a machine that became slower meanwhile is slower for both. Neither way may show growth above the
+target. Facts are asked for one, three and five minutes after they were told.
 """
 
 import json
@@ -181,8 +181,12 @@ def window_ticks(ticks: int) -> int:
 
 
 def passes(report: dict[str, float]) -> bool:
-    """Whether tick time (CPU, p95, side by side) and memory have grown by at most the target."""
-    pairs = [("cpu_ms_p95_new", "cpu_ms_p95_old"), ("rss_mib_first", "rss_mib_last")]
+    """Whether tick time (CPU, p95, both ways) and memory have grown by no more than the target."""
+    pairs = [
+        ("cpu_ms_p95_first", "cpu_ms_p95_last"),
+        ("cpu_ms_p95_new", "cpu_ms_p95_old"),
+        ("rss_mib_first", "rss_mib_last"),
+    ]
     return all(report[last] <= report[first] * GROWTH_TARGET for first, last in pairs)
 
 
@@ -200,10 +204,14 @@ def report_table(report: dict[str, float]) -> Table:
         growth = f"{last / first - 1:+.1%}"
         table.add_row(label, f"{first:.1f} {unit}", f"{last:.1f} {unit}", growth, target)
 
-    for clock in ("cpu", "wall"):
-        for point in ("p50", "p95"):
-            add(f"tick, {clock.upper()}, {point}", f"{clock}_ms_{point}", "first", "last", "")
-    add("memory (RSS, largest)", "rss_mib", "first", "last", limit)
+    for label, name, target in (
+        ("tick, CPU, p50", "cpu_ms_p50", ""),
+        ("tick, CPU, p95", "cpu_ms_p95", limit),
+        ("tick, wall, p50", "wall_ms_p50", ""),
+        ("tick, wall, p95", "wall_ms_p95", ""),
+        ("memory (RSS, largest)", "rss_mib", limit),
+    ):
+        add(label, name, "first", "last", target)
     table.add_section()
     table.add_row("then, turn by turn", "call begun anew", "call going on", "", "")
     for point, target in (("p50", ""), ("p95", limit)):
