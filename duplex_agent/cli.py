@@ -13,7 +13,7 @@ import typer
 
 from duplex_agent.clock import TICK_MS
 from duplex_agent.errors import DuplexError, TrainingError
-from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
+from duplex_agent.llm.remote.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
 
 _EXTRAS: Final = {"piper": "train", "matplotlib": "train", "scipy": "train"}
 
@@ -143,8 +143,8 @@ def talk(
     """Play a recording into the agent and keep what it answers."""
     endpoint = endpoint_of(llm, llm_model, llm_timeout)
 
-    from duplex_agent.duplex.files import talk_file
     from duplex_agent.engine.sessions import load_parts
+    from duplex_agent.offline.files import talk_file
 
     talk_file(source, out, json, partial(load_parts, endpoint, look_ahead.ticks, tokens.value))
 
@@ -156,7 +156,7 @@ def say(
     speed: Annotated[float, typer.Option(min=0.8, max=1.25, help="1.25: a quarter faster")] = 1.0,
 ) -> None:
     """Speak a text with the agent's voice."""
-    from duplex_agent.duplex.files import say_text
+    from duplex_agent.offline.files import say_text
 
     say_text(text, out, speed)
 
@@ -164,7 +164,7 @@ def say(
 @app.command()
 def listen(source: InputFile, look_ahead: LookAhead = LookAheadMs.LONG) -> None:
     """Print what the agent understands of a recording."""
-    from duplex_agent.duplex.files import listen_file
+    from duplex_agent.offline.files import listen_file
 
     listen_file(source, look_ahead.ticks)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-REALTIME = ("browser", "engine", "gateway", "llm", "evals/network")
+REALTIME = ("browser", "engine", "gateway", "llm/remote", "evals/network")
 
 
 def _gpu_present() -> bool:

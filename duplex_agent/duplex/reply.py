@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.duplex.mind import Heard, Writer
 from duplex_agent.errors import MindError
-from duplex_agent.model.flow_omni import SpeechStream
+from duplex_agent.llm.mind import Heard, Writer
+from duplex_agent.voice.protocol import SpeechStream
 
 
 class Reply:

@@ -21,21 +21,22 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig as SessionConfig
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.duplex.floor import Decision, Floor, FloorState, Inputs, Kind, transition
-from duplex_agent.duplex.mind import Exchanged, Mind, Role
+from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
 from duplex_agent.duplex.reply import Reply
-from duplex_agent.duplex.thinker_mind import ThinkerMind
 from duplex_agent.duplex.turn_words import TurnWords
 from duplex_agent.duplex.vad import MixedVad, SileroVad, Vad, WebRtcVad, load_silero
+from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.errors import AudioError, TextError
-from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
-from duplex_agent.model.hearing import HeardWord, Hearing
+from duplex_agent.llm.mind import Exchanged, Mind, Role
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.llm.thinker_mind import ThinkerMind
 
 NOTHING_UNDERSTOOD = "nothing understood"
 NOTHING_TO_SAY = "nothing to say"
 SAID_EVERYTHING = "said everything"
 NO_MORE_TEXT = "the text of the reply could not be had"
 
-OpenMind = Callable[[SessionConfig], Mind]
+OpenMind = Callable[[LlmSettings], Mind]
 
 
 @dataclass
@@ -83,7 +84,7 @@ class DuplexSession:
         self.close()
         self._vad.reset()
         self._ear: Any = self._model.ear.new_state()
-        self._mind: Mind = self._open_mind(self._config)
+        self._mind: Mind = self._open_mind(self._config.llm)
         self._memory = self._mind.memory
         self._floor = FloorState()
         self._turn: _UserTurn | None = None
@@ -246,7 +247,7 @@ class DuplexSession:
             self._take(words)
 
     def _take(self, words: list[HeardWord]) -> None:
-        room = self._memory.room - self._config.reply_positions
+        room = self._memory.room - self._config.llm.reply_positions
         ends = np.cumsum([len(word.embeddings) for word in words])
         words = words[: int(np.searchsorted(ends, room, "right"))]
         if not words:

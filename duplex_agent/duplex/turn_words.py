@@ -4,7 +4,7 @@ Words wait while nobody wants them: a turn that is recognised late, over a reply
 first words.
 """
 
-from duplex_agent.model.hearing import HeardWord, Hearing
+from duplex_agent.ear.hearing import HeardWord, Hearing
 
 RECENT_TICKS = 20
 

@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
+from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
 from duplex_agent.errors import MindError
-from duplex_agent.llm.endpoint import Endpoint, api_key
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
+from duplex_agent.llm.remote.endpoint import Endpoint, api_key
 
 if TYPE_CHECKING:
+    from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
     from duplex_agent.duplex.session import OpenMind
-    from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
 
 
 class Session(Protocol):
@@ -75,15 +75,15 @@ def load_parts(
     """
     import torch
 
-    from duplex_agent.model import flow_omni
+    from duplex_agent.engine import parts
 
     torch.set_num_threads(1)
     if llm is None:
-        return flow_omni.load(look_ahead_ticks=look_ahead_ticks, tokens=tokens), None
+        return parts.load(look_ahead_ticks=look_ahead_ticks, tokens=tokens), None
     if tokens != "words":
         raise MindError(f"a chat endpoint reads words: no {tokens} tokens with --llm")
-    from duplex_agent.llm.client import ChatClient
-    from duplex_agent.llm.remote_mind import RemoteMind
+    from duplex_agent.llm.remote.client import ChatClient
+    from duplex_agent.llm.remote.mind import RemoteMind
 
     open_mind = partial(RemoteMind, ChatClient(llm, api_key()))
-    return flow_omni.load_ear_and_voice(look_ahead_ticks), open_mind
+    return parts.load_ear_and_voice(look_ahead_ticks), open_mind

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
+from duplex_agent.ear.hearing import TokenKind
 from duplex_agent.engine.link import WorkerLink
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.errors import WorkerDied
-from duplex_agent.llm.endpoint import Endpoint
-from duplex_agent.model.hearing import TokenKind
+from duplex_agent.llm.remote.endpoint import Endpoint
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Any
 from duplex_agent.engine import wire
 from duplex_agent.engine.sessions import DEFAULT_FACTORY, Session, SessionFactory
 from duplex_agent.errors import AudioError, DuplexError
-from duplex_agent.llm.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
+from duplex_agent.llm.remote.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
 
 
 class Slots:

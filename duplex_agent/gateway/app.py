@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
+from duplex_agent.ear.hearing import TokenKind
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
 from duplex_agent.gateway.aiortc_seams import check_seams
@@ -19,8 +20,7 @@ from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.call import CallTimeouts
 from duplex_agent.gateway.calls import Calls
 from duplex_agent.gateway.offer import MAX_OFFER_BYTES
-from duplex_agent.llm.endpoint import Endpoint
-from duplex_agent.model.hearing import TokenKind
+from duplex_agent.llm.remote.endpoint import Endpoint
 
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (

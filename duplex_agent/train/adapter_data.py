@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import USER_TICK_SAMPLES
+from duplex_agent.ear.encoder import BLANK, FEATURES_PER_TICK, EarEncoder
+from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
+from duplex_agent.ear.load import load_encoder
 from duplex_agent.errors import TrainingError
-from duplex_agent.model.ear import BLANK, FEATURES_PER_TICK, EarEncoder
-from duplex_agent.model.ear_file import load_encoder
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.ear_data import RowMaker, Said
 from duplex_agent.train.text import held_out, normalise

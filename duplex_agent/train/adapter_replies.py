@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from rich.progress import track
 
-from duplex_agent.model.chat import ChatFormat
-from duplex_agent.model.text_tokenizer import TextTokenizer
+from duplex_agent.llm.chat import ChatFormat
+from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.batched_lm import Writing, continuations, read_replies
 

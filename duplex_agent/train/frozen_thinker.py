@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from duplex_agent.model.chat import ChatFormat
+from duplex_agent.llm.chat import ChatFormat
 
 _SHAPE_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled anew for each
 

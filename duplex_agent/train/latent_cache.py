@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.model import checkpoint
-from duplex_agent.model.latents import LatentEncoder
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.agent_speech import read_corpus
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.loop import train
+from duplex_agent.voice.latents import LatentEncoder
 
 TOKENS_FILE: Final = "tokens.npz"
 ENCODER_FILE: Final = "latents.safetensors"

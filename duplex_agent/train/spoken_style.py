@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from duplex_agent.model.chat import is_sentence_end
-from duplex_agent.model.spoken_text import spoken_word
+from duplex_agent.llm.chat import is_sentence_end
+from duplex_agent.voice.spoken_text import spoken_word
 
 MAX_SENTENCES: Final = 2
 MAX_WORDS: Final = 25

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.errors import TrainingError
-from duplex_agent.model.chat import EXAMPLES, ChatFormat, chat_format
-from duplex_agent.model.text_tokenizer import TextTokenizer
+from duplex_agent.llm.chat import EXAMPLES, ChatFormat, chat_format
+from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.batched_lm import Likeliest, Writing, continuations, read_replies
 from duplex_agent.train.spoken_style import SpokenReply, as_spoken

@@ -11,8 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from duplex_agent.model.spoken_text import speakable
 from duplex_agent.train.text import held_out, normalise, training_sentences
+from duplex_agent.voice.spoken_text import speakable
 
 _DATA: Final = Path(__file__).parent / "data"
 _SLOT = re.compile(r"\{(\w+)\}")

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent import assets
-from duplex_agent.model.ear import FEATURES_PER_TICK
-from duplex_agent.model.whisper_decoder import ReadPiece
+from duplex_agent.ear.encoder import FEATURES_PER_TICK
+from duplex_agent.ear.whisper_decoder import ReadPiece
 
 _PART: Final = "whisper-tiny.en"
 _PIECES_PER_TICK: Final = 0.7

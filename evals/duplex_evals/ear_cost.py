@@ -21,20 +21,20 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.adapter_file import load_adapter
-from duplex_agent.model.adapter_stream import AdapterStream
-from duplex_agent.model.ear import BLANK
-from duplex_agent.model.ear_file import RATES, load_encoder, load_second_pass, silence_features
-from duplex_agent.model.ear_stream import decode_characters
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD
-from duplex_agent.model.language_model import find_language_model
-from duplex_agent.model.llama_spec import Precision
-from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.sentence import Sentence
-from duplex_agent.model.thinker import DEFAULT_MODEL
-from duplex_agent.model.tick_encoder import TickEncoder
-from duplex_agent.model.transcriber import Transcriber
-from duplex_agent.model.whisper_decoder import Decoder, WhisperDecoder
+from duplex_agent.ear.adapter_file import load_adapter
+from duplex_agent.ear.adapter_stream import AdapterStream
+from duplex_agent.ear.encoder import BLANK
+from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD
+from duplex_agent.ear.load import RATES, load_encoder, load_second_pass, silence_features
+from duplex_agent.ear.streaming import decode_characters
+from duplex_agent.ear.tick_encoder import TickEncoder
+from duplex_agent.ear.transcriber import Transcriber
+from duplex_agent.ear.utterance import Sentence
+from duplex_agent.ear.whisper_decoder import Decoder, WhisperDecoder
+from duplex_agent.llm.language_model import find_language_model
+from duplex_agent.llm.load import DEFAULT_MODEL
+from duplex_agent.llm.prepared import prepared_text
+from duplex_agent.runtime.onnx_session import Precision
 from duplex_evals import command
 from duplex_evals.clips import load_clip
 from duplex_evals.ctranslate2_decoder import Ctranslate2Decoder

@@ -20,10 +20,10 @@ from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.model import checkpoint
-from duplex_agent.model.latents import LatentEncoder
-from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.latent_cache import ENCODER_FILE, padded_pcm
+from duplex_agent.voice.latents import LatentEncoder
+from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
 from duplex_evals.errors import ResultError
 from duplex_evals.voice_rows import weights_name

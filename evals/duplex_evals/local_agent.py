@@ -14,7 +14,7 @@ from duplex_agent.duplex.session import DuplexSession, SessionConfig
 class LocalAgent:
     """``DuplexSession`` with the shipped weights, one session for each conversation.
 
-    ``model`` is what ``duplex_agent.model.flow_omni.load`` gives; by default it is loaded.
+    ``model`` is what ``duplex_agent.engine.parts.load`` gives; by default it is loaded.
     """
 
     name = "local"
@@ -22,9 +22,9 @@ class LocalAgent:
 
     def __init__(self, model: Any = None, config: SessionConfig | None = None) -> None:
         if model is None:
-            from duplex_agent.model import flow_omni
+            from duplex_agent.engine import parts
 
-            model = flow_omni.load()
+            model = parts.load()
         self._model = model
         self._config = config or SessionConfig()
         self._session: DuplexSession | None = None
@@ -33,7 +33,7 @@ class LocalAgent:
         """Begin a new conversation; ``instructions`` stand in for the system prompt."""
         config = self._config
         if instructions:
-            config = replace(config, system_prompt=instructions)
+            config = replace(config, llm=replace(config.llm, system_prompt=instructions))
         # Processor time, as the cascade counts it: what else the machine does is nobody's fault.
         self._session = DuplexSession(self._model, config, seed, timer=time.process_time)
 

@@ -26,7 +26,7 @@ from rich.table import Table
 
 from duplex_agent.clock import TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.session import DuplexSession
-from duplex_agent.duplex.turns import TurnLog, TurnRow
+from duplex_agent.offline.turns import TurnLog, TurnRow
 from duplex_evals.clips import load_clip
 from duplex_evals.command import run
 from duplex_evals.facts import AGES_MIN, Fact, Line, TalkPlan
@@ -246,10 +246,10 @@ def main(
     """Hold the call and print the table."""
     import torch
 
-    from duplex_agent.model import flow_omni
+    from duplex_agent.engine import parts
 
     torch.set_num_threads(1)
-    model = flow_omni.load()
+    model = parts.load()
     call = LongCall(DuplexSession(model, seed=seed), seed, voice)
     console = Console(stderr=True)
     with Progress(console=console) as progress:

@@ -18,11 +18,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from duplex_agent.model.checkpoint import WEIGHTS_DIR
-from duplex_agent.model.flow import step_times
-from duplex_agent.model.spoken_text import speakable
-from duplex_agent.model.thinker import Thinker, shipped_thinker
-from duplex_agent.model.voice import Voice, VoiceSettings, load_voice
+from duplex_agent.llm.load import shipped_thinker
+from duplex_agent.llm.thinker import Thinker
+from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
+from duplex_agent.voice.flow import step_times
+from duplex_agent.voice.spoken_text import speakable
+from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.voice_drift import drift

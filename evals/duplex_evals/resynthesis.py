@@ -18,11 +18,11 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.model import checkpoint
-from duplex_agent.model.codec import OUTPUT_DELAY_SAMPLES
-from duplex_agent.model.latents import LatentEncoder
-from duplex_agent.model.voice import load_voice
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.latent_cache import ENCODER_FILE
+from duplex_agent.voice.codec import OUTPUT_DELAY_SAMPLES
+from duplex_agent.voice.latents import LatentEncoder
+from duplex_agent.voice.voice import load_voice
 from duplex_evals.command import run
 from duplex_evals.content.speech_quality import speech_quality
 from duplex_evals.listening_page import resynthesis

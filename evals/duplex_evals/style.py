@@ -23,9 +23,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from duplex_agent.model.chat import EXAMPLES, SYSTEM_PROMPT, ChatFormat, chat_format
-from duplex_agent.model.sampling import Sampler, Sampling
-from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
+from duplex_agent.llm.chat import EXAMPLES, SYSTEM_PROMPT, ChatFormat, chat_format
+from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
+from duplex_agent.llm.sampling import Sampler, Sampling
+from duplex_agent.llm.thinker import Thinker
 from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions
 

@@ -30,7 +30,7 @@ from duplex_agent.clock import (
     USER_TICK_SAMPLES,
 )
 from duplex_agent.duplex.session import DuplexSession
-from duplex_agent.duplex.turns import TurnLog
+from duplex_agent.offline.turns import TurnLog
 from duplex_evals.agent_onset import speech_end_ms, speech_onset_ms
 
 LEAD_S, TAIL_S = 0.5, 8.0
@@ -105,11 +105,11 @@ def main(
     """Ask the questions and print the table."""
     import torch
 
-    from duplex_agent.model import flow_omni
+    from duplex_agent.engine import parts
     from duplex_agent.train.user_speech import HELD_OUT, speak
 
     torch.set_num_threads(1)
-    session = DuplexSession(flow_omni.load())
+    session = DuplexSession(parts.load())
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     answers = []

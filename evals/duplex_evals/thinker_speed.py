@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from duplex_agent.model.thinker import DEFAULT_MODEL, Backend, Thinker, ThinkerState, load_thinker
+from duplex_agent.llm.load import DEFAULT_MODEL, Backend, load_thinker
+from duplex_agent.llm.thinker import Thinker, ThinkerState
 
 _FILL = 64  # positions per append while a context is filled
 

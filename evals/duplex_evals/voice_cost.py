@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import TICK_MS
-from duplex_agent.model.voice import Voice, load_torch_voice, load_voice
+from duplex_agent.voice.voice import Voice, load_torch_voice, load_voice
 from duplex_evals import command
 from duplex_evals.mouth import SENTENCES
 from duplex_evals.voice_speaking import lines, speak

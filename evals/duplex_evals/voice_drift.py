@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS
-from duplex_agent.model.script import Script
-from duplex_agent.model.voice import Voice
+from duplex_agent.voice.script import Script
+from duplex_agent.voice.voice import Voice
 from duplex_evals.recogniser import WordErrors, transcribe, word_errors
 from duplex_evals.voice_speaking import Sound, for_listeners
 

@@ -10,10 +10,10 @@ import soxr
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ, TICK_MS, USER_RATE_HZ
-from duplex_agent.model.script import Script
-from duplex_agent.model.spoken_text import speakable
-from duplex_agent.model.thinker import Thinker
-from duplex_agent.model.voice import Voice
+from duplex_agent.llm.thinker import Thinker
+from duplex_agent.voice.script import Script
+from duplex_agent.voice.spoken_text import speakable
+from duplex_agent.voice.voice import Voice
 from duplex_evals.errors import EvalError
 
 Sound = NDArray[np.float32]

@@ -12,12 +12,12 @@ import jiwer
 import numpy as np
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from duplex_agent.model.mouth import SLOTS_PER_TICK
-from duplex_agent.model.phones import PHONE_ID, PHONES
-from duplex_agent.model.script import Script
-from duplex_agent.model.slots import SLOT_S
-from duplex_agent.model.spoken_text import speakable
-from duplex_agent.model.voice import Voice
+from duplex_agent.voice.mouth import SLOTS_PER_TICK
+from duplex_agent.voice.phone_grid import SLOT_S
+from duplex_agent.voice.phones import PHONE_ID, PHONES
+from duplex_agent.voice.script import Script
+from duplex_agent.voice.spoken_text import speakable
+from duplex_agent.voice.voice import Voice
 from duplex_evals.recogniser import word_errors
 
 _normalise = EnglishTextNormalizer()

@@ -99,7 +99,7 @@ def writer_of(agent_name: str) -> Writer | None:
     """
     if agent_name != "local" and not agent_name.startswith("cascade"):
         return None
-    from duplex_agent.model.thinker import shipped_thinker
+    from duplex_agent.llm.load import shipped_thinker
     from duplex_evals.content.written import written_replies
 
     return partial(written_replies, shipped_thinker())

@@ -20,7 +20,7 @@ from duplex_kernels.backend import (
 from duplex_kernels.configuration import Configuration
 from duplex_kernels.errors import KernelError, PageTableError, ShapeError
 from duplex_kernels.paged_cache import PagedCache, QueryRows, check_capturable, check_contents
-from duplex_kernels.rope_append import RopeTable, rotate
+from duplex_kernels.rope_table import RopeTable, rotate
 
 SPLIT_TOKENS = 256
 """Positions that one program reads. The last bits of a result depend on it, on nothing else."""

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from duplex_kernels.errors import BackendUnavailable, DtypeError
 from duplex_kernels.paged_cache import PagedCache, QueryRows
-from duplex_kernels.rope_append import RopeTable, rotate
+from duplex_kernels.rope_table import RopeTable, rotate
 
 _FLASH_PAGE = 256
 

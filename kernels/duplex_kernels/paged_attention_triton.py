@@ -27,7 +27,7 @@ from duplex_kernels.paged_attention_tiles import (
     tile_shape,
 )
 from duplex_kernels.paged_cache import PagedCache, QueryRows
-from duplex_kernels.rope_append import RopeTable
+from duplex_kernels.rope_table import RopeTable
 
 # Sinks are padded to the narrowest tile that a matrix instruction takes.
 PADDED_SINKS = 16

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from duplex_kernels.configuration import Configuration
 from duplex_kernels.paged_cache import PagedCache, QueryRows
-from duplex_kernels.rope_append import RopeTable
+from duplex_kernels.rope_table import RopeTable
 
 # A program takes this many heads: one head alone has too few elements for 16-byte loads.
 _HEADS = 16

@@ -66,7 +66,7 @@ def triton(
 
     refuse_bfloat16_in_interpreter(logits)
     with torch.cuda.device_of(logits):
-        return launch(logits, temperature, top_k, top_p, seeds, offsets, active)
+        return launch(logits, temperature, top_k, top_p, seeds, offsets, active, COLDEST)
 
 
 def sample(
@@ -109,4 +109,4 @@ def configurations() -> list[Configuration]:
     """Variants that must compile well."""
     from duplex_kernels.sampling_triton import configurations as declared
 
-    return declared()
+    return declared(COLDEST)

@@ -15,7 +15,6 @@ import triton.language as tl
 from torch import Tensor
 
 from duplex_kernels.configuration import Configuration
-from duplex_kernels.sampling import COLDEST
 
 # Two 16-byte loads of half precision for each thread. With one, the assembler of Triton 3.9 aims at
 # two programs for each multiprocessor and spills to get there.
@@ -183,8 +182,9 @@ def launch(
     seeds: Tensor,
     offsets: Tensor,
     active: Tensor | None,
+    coldest: float,
 ) -> Tensor:
-    """Arguments as checked by `sample`."""
+    """Arguments as checked by `sample`; `coldest`: temperatures below it are taken as it."""
     slots, size = logits.shape
     tokens = torch.empty(slots, dtype=torch.int64, device=logits.device)
     if slots:
@@ -197,7 +197,7 @@ def launch(
             offsets,
             offsets if active is None else active,
             tokens,
-            COLDEST=COLDEST,
+            COLDEST=coldest,
             MASKED=active is not None,
             SIZE=size,
             BLOCK=min(_BLOCK, triton.next_power_of_2(size)),
@@ -206,7 +206,7 @@ def launch(
     return tokens
 
 
-def configurations() -> list[Configuration]:
+def configurations(coldest: float) -> list[Configuration]:
     return [
         Configuration(
             name=f"sampling {kind} {size}",
@@ -221,7 +221,7 @@ def configurations() -> list[Configuration]:
                 "active": "*i1",
                 "tokens": "*i64",
             },
-            constants={"COLDEST": COLDEST, "MASKED": True, "SIZE": size, "BLOCK": _BLOCK},
+            constants={"COLDEST": coldest, "MASKED": True, "SIZE": size, "BLOCK": _BLOCK},
             aligned=("logits",),
             warps=_WARPS,
             # One program's share either way: two of 512 threads would fit with 64 only.

@@ -7,7 +7,7 @@ model with a context that can be printed; it answers from what stands in its con
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Event
+from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
 from duplex_agent.duplex.session import DuplexSession, OpenMind
+from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.errors import ContextFull
-from duplex_agent.model.flow_omni import EarAndVoice, FlowOmni
-from duplex_agent.model.hearing import HeardWord, Hearing
-from duplex_agent.model.text_tokenizer import TextSettings
-from duplex_agent.model.thinker import ThinkerState, ThinkerStep
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.llm.text_tokenizer import TextSettings
+from duplex_agent.llm.thinker import ThinkerState, ThinkerStep
 
 Sound = NDArray[np.float32]
 WORDS = ["", " tell", " me", " more", " please", " stop", " wait", " why"]
@@ -258,9 +259,11 @@ class Conversation:
             model = EarAndVoice(ear, WordVoice(thought=False))
         settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
         settings |= {"exchange_positions": 90, "reply_positions": 40, "fresh_replies": 0}
+        names = {field.name for field in fields(LlmSettings)}
+        llm = settings | {name: config.pop(name) for name in names & config.keys()}
         self.session = DuplexSession(
             model,
-            SessionConfig(**(settings | config)),
+            SessionConfig(llm=LlmSettings(**llm), **config),
             vad=LevelVad(),
             timer=lambda: 0.0,
             open_mind=open_mind,

@@ -13,9 +13,11 @@ from duplex_agent.audio.files import write_wav
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Event
-from duplex_agent.duplex.files import TAIL_S, talk_file
+from duplex_agent.duplex.parts import FlowOmni
 from duplex_agent.duplex.session import DuplexSession
-from duplex_agent.model.flow_omni import FlowOmni, load
+from duplex_agent.engine.parts import load
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.offline.files import TAIL_S, talk_file
 from duplex_agent.train.user_speech import HELD_OUT, speak
 
 pytestmark = [pytest.mark.assets, pytest.mark.timeout(600)]
@@ -37,7 +39,9 @@ def model() -> Iterator[FlowOmni]:
 
 def make_session(model: FlowOmni) -> DuplexSession:
     """A conversation whose replies end within ``REST_S``."""
-    return DuplexSession(model, SessionConfig(max_reply_tokens=16, enough_tokens=8))
+    return DuplexSession(
+        model, SessionConfig(llm=LlmSettings(max_reply_tokens=16, enough_tokens=8))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.events import EVENT_TYPES
 from duplex_agent.duplex.floor import FloorConfig
 from duplex_agent.duplex.turn_words import TurnWords
+from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.errors import AudioError
-from duplex_agent.model.hearing import HeardWord, Hearing
-from duplex_agent.model.sampling import Sampling
+from duplex_agent.llm.sampling import Sampling
 
 QUESTION = say("tell", "", "me", "", "more", rest=7)  # 400 ms of speech, the end of turn
 ANSWER = "You said tell me more and that is turn 1 of ours."

@@ -4,7 +4,7 @@ import pytest
 
 from duplex_agent.engine.sessions import load_parts
 from duplex_agent.errors import MindError
-from duplex_agent.llm.endpoint import endpoint_of
+from duplex_agent.llm.remote.endpoint import endpoint_of
 
 
 def test_a_chat_endpoint_cannot_be_sent_the_adapters_tokens():

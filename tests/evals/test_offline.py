@@ -128,12 +128,12 @@ def test_the_local_agent_runs_as_its_session_does() -> None:
     from duplex_evals.local_agent import LocalAgent
 
     from duplex_agent.duplex.session import DuplexSession
-    from duplex_agent.model import flow_omni
+    from duplex_agent.engine import parts
 
     question = Part(clip=Clip(voice="rms", text="What is a good name for a wooden boat?"))
     asked = Item(name="a", kind="turn", expect="reply", parts=[question])
     scenario = Scenario(id="x", family="smooth_turn", items=[asked], tail_s=3.0)
-    model = flow_omni.load()
+    model = parts.load()
     record = run_offline(LocalAgent(model), scenario, seed=2)
     session = DuplexSession(model, seed=2)
     sound = [session.tick(pcm).agent_pcm for pcm in record.user.reshape(-1, 1280)]

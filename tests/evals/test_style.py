@@ -7,10 +7,11 @@ import pytest
 import torch
 from duplex_evals.style import Answer, answers, as_heard, figures, kept, sentence_count
 
-from duplex_agent.model.chat import chat_format
-from duplex_agent.model.language_model import find_language_model
-from duplex_agent.model.lora import save_lora
-from duplex_agent.model.thinker import Thinker, load_thinker
+from duplex_agent.llm.chat import chat_format
+from duplex_agent.llm.language_model import find_language_model
+from duplex_agent.llm.load import load_thinker
+from duplex_agent.llm.lora import save_lora
+from duplex_agent.llm.thinker import Thinker
 from duplex_agent.train.text import held_out, normalise
 from duplex_agent.train.tiny_backbone import write_tiny_backbone
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.model.hearing import HeardWord, Hearing
-from duplex_agent.model.thinker import Thinker, load_thinker, shipped_thinker
+from duplex_agent.ear.hearing import HeardWord, Hearing
+from duplex_agent.llm.load import load_thinker, shipped_thinker
+from duplex_agent.llm.thinker import Thinker
 
 
 class _LateEar:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from duplex_agent import assets, fetching
-from duplex_agent.assets_table import ASSETS, Asset, Wheel
+from duplex_agent import assets
+from duplex_agent.assets import fetching
+from duplex_agent.assets.table import ASSETS, Asset, Wheel
 from duplex_agent.errors import AssetError
 
 PARTS = (b"first half, " * 500, b"second half" * 300)

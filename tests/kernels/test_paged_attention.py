@@ -18,7 +18,8 @@ from duplex_kernels.errors import (
     ShapeError,
 )
 from duplex_kernels.paged_attention import paged_attention
-from duplex_kernels.rope_append import RopeTable, rope_append
+from duplex_kernels.rope_append import rope_append
+from duplex_kernels.rope_table import RopeTable
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -15,7 +15,8 @@ from duplex_kernels.errors import (
     ShapeError,
 )
 from duplex_kernels.paged_cache import QueryRows
-from duplex_kernels.rope_append import RopeTable, rope_append
+from duplex_kernels.rope_append import rope_append
+from duplex_kernels.rope_table import RopeTable
 
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 """Of rotated values up to 5 or so, one rounding of the type."""

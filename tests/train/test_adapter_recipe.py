@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from duplex_agent.model import checkpoint
-from duplex_agent.model.adapter import Tokens
-from duplex_agent.model.chat import chat_format
-from duplex_agent.model.ear import BLANK, CHARACTERS
-from duplex_agent.model.language_model import find_language_model
-from duplex_agent.model.prepared import prepared_text
+from duplex_agent.ear.adapter import Tokens
+from duplex_agent.ear.encoder import BLANK, CHARACTERS
+from duplex_agent.llm.chat import chat_format
+from duplex_agent.llm.language_model import find_language_model
+from duplex_agent.llm.prepared import prepared_text
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.adapter_losses import strongest
 from duplex_agent.train.frozen_thinker import FrozenThinker
 from duplex_agent.train.loop import train

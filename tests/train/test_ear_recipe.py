@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from duplex_agent.model import checkpoint
-from duplex_agent.model.ear import CHARACTERS
+from duplex_agent.ear.encoder import CHARACTERS
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.ear import SPEECH_FOLDER

@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.model.flow import FlowConfig, FlowHead, Sampling, flow_matching_loss
 from duplex_agent.train.flow_map import draw_jumps, flow_map_loss
 from duplex_agent.train.recipes.mouth_distill import guide
 from duplex_agent.train.recipes.mouth_energy import energy_loss
+from duplex_agent.voice.flow import FlowConfig, FlowHead, Sampling, flow_matching_loss
 
 
 def _distance(a: Tensor, b: Tensor) -> float:

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from duplex_agent.model import checkpoint
-from duplex_agent.model.mouth_file import load_mouth
-from duplex_agent.model.phones import PHONES
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.mouth import SMOKE_CONFIG
+from duplex_agent.voice.mouth_file import load_mouth
+from duplex_agent.voice.phones import PHONES
 
 pytestmark = pytest.mark.assets
 

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.model.adapter import Adapter, AdapterConfig, Rate
-from duplex_agent.model.adapter_file import save_adapter
-from duplex_agent.model.chat import chat_format
-from duplex_agent.model.language_model import LanguageModel, find_language_model
-from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.text_tokenizer import TextTokenizer
-from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_agent.ear.adapter import Adapter, AdapterConfig, Rate
+from duplex_agent.ear.adapter_file import save_adapter
+from duplex_agent.llm.chat import chat_format
+from duplex_agent.llm.language_model import LanguageModel, find_language_model
+from duplex_agent.llm.load import DEFAULT_MODEL
+from duplex_agent.llm.prepared import prepared_text
+from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.train.adapter_data import HeardRow, load_features, make_features
 from duplex_agent.train.adapter_losses import told
 from duplex_agent.train.adapter_replies import Answer, prepare_answers

@@ -11,14 +11,14 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.model import checkpoint
-from duplex_agent.model.codec import MIDDLE_HZ, OUTPUT_DELAY_SAMPLES, CodecConfig, CodecDecoder
-from duplex_agent.model.latents import FRAMES_PER_TOKEN, WINDOW_SAMPLES, centred_spectrum
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.latent_cache import Tokens, padded_pcm, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.pitch import Pitch, read_pitch
 from duplex_agent.train.spectral import MultiResolutionSpectralLoss
+from duplex_agent.voice.codec import MIDDLE_HZ, OUTPUT_DELAY_SAMPLES, CodecConfig, CodecDecoder
+from duplex_agent.voice.latents import FRAMES_PER_TOKEN, WINDOW_SAMPLES, centred_spectrum
 
 _SEGMENT_TOKENS = 15  # the first one is lead-in: without history it is not judged
 _WAVE_WEIGHT, _PITCH_WEIGHT = 1.0, 2.0

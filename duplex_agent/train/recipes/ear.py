@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.model.ear import FEATURES_PER_TICK, EarConfig, EarEncoder
-from duplex_agent.model.ear_file import save_ear
-from duplex_agent.model.hearing import LOOK_AHEADS
-from duplex_agent.model.whisper_weights import encoder_state
+from duplex_agent.ear.encoder import FEATURES_PER_TICK, EarConfig, EarEncoder
+from duplex_agent.ear.hearing import LOOK_AHEADS
+from duplex_agent.ear.load import save_ear
+from duplex_agent.ear.whisper_weights import encoder_state
 from duplex_agent.train.ctc import ctc
 from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe

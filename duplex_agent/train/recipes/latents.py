@@ -15,17 +15,17 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.model import checkpoint
-from duplex_agent.model.latents import (
+from duplex_agent.runtime import checkpoint
+from duplex_agent.train.agent_speech import prepare_speech, read_corpus
+from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.pitch import read_pitch
+from duplex_agent.voice.latents import (
     FRAMES_PER_TOKEN,
     LATENT_WIDTH,
     LOW_BINS,
     MEL_BINS,
     LatentEncoder,
 )
-from duplex_agent.train.agent_speech import prepare_speech, read_corpus
-from duplex_agent.train.loop import LoopConfig, Recipe
-from duplex_agent.train.pitch import read_pitch
 
 MIDDLE_HZ: Final = 90.0
 _HIDDEN: Final = 512

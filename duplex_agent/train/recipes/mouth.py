@@ -11,16 +11,16 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from duplex_agent.model.flow import FlowConfig, flow_matching_loss
-from duplex_agent.model.latents import LATENT_WIDTH
-from duplex_agent.model.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth, MouthConfig
-from duplex_agent.model.mouth_file import save_mouth
-from duplex_agent.model.phones import PHONE_ID, PHONES
-from duplex_agent.model.slots import phone_shares
 from duplex_agent.train.agent_speech import Utterance, prepare_speech, read_corpus
 from duplex_agent.train.latent_cache import Tokens, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.thinker_states import read_states
+from duplex_agent.voice.flow import FlowConfig, flow_matching_loss
+from duplex_agent.voice.latents import LATENT_WIDTH
+from duplex_agent.voice.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth, MouthConfig
+from duplex_agent.voice.mouth_file import save_mouth
+from duplex_agent.voice.phone_grid import phone_shares
+from duplex_agent.voice.phones import PHONE_ID, PHONES
 
 DRAWS = 4
 ABLATION_STEPS = 800

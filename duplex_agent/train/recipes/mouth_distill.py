@@ -8,9 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.model.flow import FlowHead, Guide, Sampling, flow_matching_loss
-from duplex_agent.model.mouth import Mouth, MouthConfig
-from duplex_agent.model.mouth_file import load_mouth, save_mouth
 from duplex_agent.train.flow_map import flow_map_loss
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes.mouth import (
@@ -21,6 +18,9 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
+from duplex_agent.voice.flow import FlowHead, Guide, Sampling, flow_matching_loss
+from duplex_agent.voice.mouth import Mouth, MouthConfig
+from duplex_agent.voice.mouth_file import load_mouth, save_mouth
 
 # Three quarters of the draws stay plain flow matching (CALM's share): it keeps the many-step model
 # as good as it was, and it is what the jumps are measured by.

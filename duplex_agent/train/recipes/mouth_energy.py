@@ -11,9 +11,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.model.flow import FlowHead, Sampling
-from duplex_agent.model.mouth import Mouth, MouthConfig
-from duplex_agent.model.mouth_file import load_mouth
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes import mouth
 from duplex_agent.train.recipes.mouth import (
@@ -26,6 +23,9 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
+from duplex_agent.voice.flow import FlowHead, Sampling
+from duplex_agent.voice.mouth import Mouth, MouthConfig
+from duplex_agent.voice.mouth_file import load_mouth
 
 
 def energy_loss(

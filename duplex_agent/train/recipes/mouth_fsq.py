@@ -13,9 +13,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.model.latents import LATENT_WIDTH
-from duplex_agent.model.mouth import MouthConfig
-from duplex_agent.model.mouth_fsq import CodeMouth, from_codes, to_codes
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes import mouth
 from duplex_agent.train.recipes.mouth import (
@@ -28,6 +25,9 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe, take_over
+from duplex_agent.voice.latents import LATENT_WIDTH
+from duplex_agent.voice.mouth import MouthConfig
+from duplex_agent.voice.mouth_fsq import CodeMouth, from_codes, to_codes
 
 
 def code_loss(

@@ -5,11 +5,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from duplex_agent.model import checkpoint
-from duplex_agent.model.mouth import MouthConfig
-from duplex_agent.model.mouth_file import load_mouth
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes.mouth import MouthRecipe
+from duplex_agent.voice.mouth import MouthConfig
+from duplex_agent.voice.mouth_file import load_mouth
 
 MOUTH_FILE = "mouth.safetensors"
 

@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from duplex_agent.model import checkpoint
-from duplex_agent.model.phones import BLANK, PHONE_ID, PHONES, Phones, PhonesConfig, character_ids
-from duplex_agent.model.spoken_text import speakable
-from duplex_agent.model.timing import Timing, TimingConfig
+from duplex_agent.runtime import checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, pronounce, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.text import training_sentences
+from duplex_agent.voice.phones import BLANK, PHONE_ID, PHONES, Phones, PhonesConfig, character_ids
+from duplex_agent.voice.spoken_text import speakable
+from duplex_agent.voice.timing import Timing, TimingConfig
 
 
 @dataclass(frozen=True)

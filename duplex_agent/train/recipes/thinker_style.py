@@ -17,10 +17,10 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from duplex_agent.model.language_model import LanguageModel, find_language_model
-from duplex_agent.model.lora import save_lora
-from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_agent.llm.language_model import LanguageModel, find_language_model
+from duplex_agent.llm.load import DEFAULT_MODEL
+from duplex_agent.llm.lora import save_lora
+from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.train.adapters import adapter_layers, add_adapters
 from duplex_agent.train.batched_lm import Rows, left_padded
 from duplex_agent.train.loop import LoopConfig, Recipe, train

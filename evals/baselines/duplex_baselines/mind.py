@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from duplex_agent.model.chat import EXAMPLES, SYSTEM_PROMPT, chat_format, is_sentence_end
-from duplex_agent.model.sampling import Sampler, Sampling
-from duplex_agent.model.thinker import Thinker
+from duplex_agent.llm.chat import EXAMPLES, SYSTEM_PROMPT, chat_format, is_sentence_end
+from duplex_agent.llm.sampling import Sampler, Sampling
+from duplex_agent.llm.thinker import Thinker
 
 MAX_REPLY_TOKENS: Final = 60  # both as in the agent's SessionConfig, for equal terms
 ENOUGH_TOKENS: Final = 20

@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 
-from duplex_agent.model.spoken_text import speakable
+from duplex_agent.voice.spoken_text import speakable
 
 _BREAKS = re.compile(r"[^a-z' ]+")
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.model.spoken_text import speakable
+from duplex_agent.voice.spoken_text import speakable
 
 METHOD: Final = "autocorrelation (Boersma 1993) without path search"
 FLOOR_HZ: Final = 60.0

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
+from duplex_agent.duplex.parts import FlowOmni
 from duplex_agent.duplex.session import DuplexSession
-from duplex_agent.model.flow_omni import FlowOmni
-from duplex_agent.model.hearing import HeardWord, Hearing
-from duplex_agent.model.thinker import Thinker
+from duplex_agent.ear.hearing import HeardWord, Hearing
+from duplex_agent.llm.thinker import Thinker
 from duplex_evals.errors import TargetError
 
 _LEAD_TICKS: Final = 2
@@ -118,7 +118,7 @@ def written_replies(
     ear = _ReadingEar(thinker)
     config = SessionConfig()
     if instructions:
-        config = replace(config, system_prompt=instructions)
+        config = replace(config, llm=replace(config.llm, system_prompt=instructions))
     # A written turn has no pauses inside, and a single word is a turn.
     floor = replace(config.floor, start_ms=80, min_turn_ms=80, end_silence_ms=80)
     session = DuplexSession(

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from duplex_agent.assets_table import ASSETS
+from duplex_agent.assets.table import ASSETS
 from duplex_evals.duplex_summary import VERSION as METRICS_VERSION
 from duplex_evals.segments import SETTINGS
 

@@ -13,10 +13,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from duplex_agent.model.ear_file import WEIGHTS
-from duplex_agent.model.hearing import DEFAULT_TOKENS, LOOK_AHEADS, TokenKind
-from duplex_agent.model.lora import DEFAULT_FILE
-from duplex_agent.model.thinker import DEFAULT_MODEL
+from duplex_agent.ear.hearing import DEFAULT_TOKENS, LOOK_AHEADS, TokenKind
+from duplex_agent.ear.load import WEIGHTS
+from duplex_agent.llm.load import DEFAULT_MODEL
+from duplex_agent.llm.lora import DEFAULT_FILE
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding import ear, questions, quiet, remarks, text

@@ -6,10 +6,10 @@ The layout of the turns, the sampler and the limits of a reply are those of a co
 from collections.abc import Iterable
 from typing import Final
 
-from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.duplex.thinker_mind import ThinkerMind
-from duplex_agent.model.hearing import HeardWord
-from duplex_agent.model.thinker import Thinker
+from duplex_agent.ear.hearing import HeardWord
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.llm.thinker import Thinker
+from duplex_agent.llm.thinker_mind import ThinkerMind
 
 _TOKENS_AT_ONCE: Final = 8
 
@@ -17,10 +17,10 @@ _TOKENS_AT_ONCE: Final = 8
 class Asker:
     """Gives the reply to a single turn, the first of a conversation."""
 
-    def __init__(self, thinker: Thinker, config: SessionConfig) -> None:
+    def __init__(self, thinker: Thinker, settings: LlmSettings) -> None:
         self._thinker = thinker
-        self._config = config
-        self._mind = ThinkerMind(thinker, config, seed=0)
+        self._settings = settings
+        self._mind = ThinkerMind(thinker, settings, seed=0)
 
     def reply(self, words: Iterable[HeardWord]) -> str:
         """The reply to a turn of ``words``; "" when there is none to reply to.
@@ -29,7 +29,7 @@ class Asker:
         """
         memory = self._mind.memory
         for word in words:
-            if memory.room >= self._config.reply_positions:
+            if memory.room >= self._settings.reply_positions:
                 memory.hear(word.embeddings, word.text)
         if not memory.user_text.strip():
             memory.forget_user()

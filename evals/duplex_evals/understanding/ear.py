@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import TICK_MS
+from duplex_agent.ear.hearing import LOOK_AHEADS
 from duplex_agent.errors import AssetError
-from duplex_agent.model.hearing import LOOK_AHEADS
 from duplex_evals.clips import load_clip
 from duplex_evals.content.estimates import mean
 from duplex_evals.figures import Figure

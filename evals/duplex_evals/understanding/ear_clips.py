@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from duplex_agent.assets_table import Asset, Wheel
+from duplex_agent.assets.table import Asset, Wheel
 from duplex_evals.content.spoken_qa import voice_of
 from duplex_evals.errors import ClipError
 from duplex_evals.pools import transcripts

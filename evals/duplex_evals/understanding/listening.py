@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
-from duplex_agent.model.flow_omni import Ear
-from duplex_agent.model.hearing import HeardWord, follow
+from duplex_agent.ear.hearing import Ear, HeardWord, follow
 from duplex_evals.channel_conditions import ChannelConditions
 from duplex_evals.scenario import Conditions
 

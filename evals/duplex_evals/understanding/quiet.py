@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
+from duplex_agent.duplex.parts import FlowOmni
 from duplex_agent.duplex.session import DuplexSession
-from duplex_agent.model.flow_omni import Ear, FlowOmni
-from duplex_agent.model.hearing import HeardWord, Hearing, follow
+from duplex_agent.ear.hearing import Ear, HeardWord, Hearing, follow
 from duplex_evals.clips import load_clip
 from duplex_evals.errors import ClipError
 from duplex_evals.recogniser import word_errors

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from duplex_agent import assets
-from duplex_agent.assets_table import Asset, Wheel
+from duplex_agent.assets.table import Asset, Wheel
 from duplex_agent.errors import AssetError
 
 MINILM: Final = Asset(

@@ -8,14 +8,16 @@ from pathlib import Path
 import torch
 
 from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.model.adapter_file import WEIGHTS as ADAPTER
-from duplex_agent.model.chat import EXAMPLES
-from duplex_agent.model.ear_file import WEIGHTS, load_ear
-from duplex_agent.model.ear_stream import StreamingEar
-from duplex_agent.model.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
-from duplex_agent.model.lora import DEFAULT_FILE
-from duplex_agent.model.thinker import DEFAULT_MODEL, Thinker, load_thinker
-from duplex_agent.model.voice import Voice, load_voice
+from duplex_agent.ear.adapter_file import WEIGHTS as ADAPTER
+from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
+from duplex_agent.ear.load import WEIGHTS, load_ear
+from duplex_agent.ear.streaming import StreamingEar
+from duplex_agent.llm.chat import EXAMPLES
+from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
+from duplex_agent.llm.lora import DEFAULT_FILE
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.llm.thinker import Thinker
+from duplex_agent.voice.voice import Voice, load_voice
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding.asking import Asker
 
@@ -49,7 +51,7 @@ class Subject:
 
     @cached_property
     def asker(self) -> Asker:
-        return Asker(self.thinker, self.config)
+        return Asker(self.thinker, self.config.llm)
 
     @cached_property
     def voice(self) -> Voice:
@@ -59,18 +61,18 @@ class Subject:
     @property
     def config(self) -> SessionConfig:
         """The settings of its conversations."""
-        return replace(SessionConfig(), examples=EXAMPLES if self.examples else ())
+        return SessionConfig(llm=LlmSettings(examples=EXAMPLES if self.examples else ()))
 
     @cached_property
     def mind_mark(self) -> str:
         """Names the written side: model, LoRA by its bytes, and what decides about a reply."""
-        config = self.config
+        llm = self.config.llm
         settings = (
-            config.system_prompt,
-            config.examples,
-            config.max_reply_tokens,
-            config.enough_tokens,
-            config.sampling,
+            llm.system_prompt,
+            llm.examples,
+            llm.max_reply_tokens,
+            llm.enough_tokens,
+            llm.sampling,
         )
         lora = "" if self.lora is None else f" + LoRA {file_mark(self.lora)}"
         examples = "" if self.examples else " without examples"

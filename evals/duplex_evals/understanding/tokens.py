@@ -22,15 +22,15 @@ from rich.progress import track
 from torch import Tensor
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.model.adapter import BLANK, Adapter, Rate
-from duplex_agent.model.adapter_file import load_adapter
-from duplex_agent.model.adapter_stream import AdapterStream, AdapterStreamState
-from duplex_agent.model.chat import EXAMPLES, chat_format
-from duplex_agent.model.ear_file import load_ear
-from duplex_agent.model.language_model import LanguageModel, find_language_model
-from duplex_agent.model.prepared import prepared_text
-from duplex_agent.model.thinker import DEFAULT_MODEL, load_thinker
+from duplex_agent.ear.adapter import BLANK, Adapter, Rate
+from duplex_agent.ear.adapter_file import load_adapter
+from duplex_agent.ear.adapter_stream import AdapterStream, AdapterStreamState
+from duplex_agent.ear.load import load_ear
+from duplex_agent.llm.chat import EXAMPLES, chat_format
+from duplex_agent.llm.language_model import LanguageModel, find_language_model
+from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
+from duplex_agent.llm.prepared import prepared_text
+from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.train.batched_lm import Writing, continuations
 from duplex_agent.train.frozen_thinker import FrozenThinker
 from duplex_evals.clips import load_clip
@@ -124,7 +124,7 @@ def main(
     fan = plain.with_adapter(every)
     thinker = _Thinker(language)
     # As the adapter was aligned: the bare language model behind the example exchanges.
-    asker = Asker(load_thinker(), SessionConfig(examples=EXAMPLES))
+    asker = Asker(load_thinker(), LlmSettings(examples=EXAMPLES))
     found = {name: _Found() for name in (_WORDS, *_KINDS)}
     seconds, wanted, right_in_writing = 0.0, [], 0
     for number, question in enumerate(track(asked, "tokens", console=Console(stderr=True))):

@@ -12,7 +12,7 @@ from duplex_kernels import paged_attention
 from duplex_kernels.bench.attention_peers import Problem, peers
 from duplex_kernels.bench.case import Case, Setting
 from duplex_kernels.paged_cache import PagedCache, query_rows
-from duplex_kernels.rope_append import rope_table
+from duplex_kernels.rope_table import rope_table
 
 _PAGE = 16
 

@@ -5,7 +5,8 @@ from functools import cache
 import pytest
 from duplex_evals.content.written import written_replies
 
-from duplex_agent.model.thinker import Thinker, shipped_thinker
+from duplex_agent.llm.load import shipped_thinker
+from duplex_agent.llm.thinker import Thinker
 
 pytestmark = pytest.mark.assets
 

@@ -10,9 +10,9 @@ from duplex_evals.voice_rows import Row, RowFile
 from duplex_evals.voice_speaking import lines, speak, ticks_until_sound
 from duplex_evals.voice_spectrogram import mel_picture
 
-from duplex_agent.model.spoken_text import speakable
-from duplex_agent.model.voice import load_voice
 from duplex_agent.train.text import normalise
+from duplex_agent.voice.spoken_text import speakable
+from duplex_agent.voice.voice import load_voice
 
 
 def _row(errors: int, voice: list[float] | None = None, **others: float) -> Row:

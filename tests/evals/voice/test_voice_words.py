@@ -3,8 +3,8 @@ import torch
 from duplex_evals.voice_speaking import lines
 from duplex_evals.voice_words import heard_faults, reference, script_faults
 
-from duplex_agent.model.phones import Phones
-from duplex_agent.model.voice import Voice, load_torch_voice, load_voice
+from duplex_agent.voice.phones import Phones
+from duplex_agent.voice.voice import Voice, load_torch_voice, load_voice
 
 
 @pytest.fixture(scope="module")

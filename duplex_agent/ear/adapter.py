@@ -1,0 +1,203 @@
+"""The neural adapter: the ear's features become continuous tokens of the thinker, no text between.
+
+At every tick two small causal layers read what the ear heard in it, and posteriors over blank and
+the ids that the adapter knows weigh those ids' own embeddings (LegoSLM, arXiv 2505.11352). Read
+every second tick, from the mean of two ticks, the same weights give half as many tokens.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from duplex_agent.ear.encoder import CHARACTERS, FEATURES_PER_TICK
+from duplex_agent.errors import AudioError
+
+BLANK: Final = 0
+Rate = Literal[1, 2]
+"""Ticks per token: 1 is 12.5 Hz, 2 is 6.25 Hz."""
+
+
+@dataclass(frozen=True)
+class AdapterConfig:
+    """Sizes; a layer sees ``context_ticks`` back."""
+
+    width: int = 256
+    heads: int = 4
+    depth: int = 2
+    context_ticks: int = 25
+    ear_width: int = 384
+
+    @property
+    def inputs(self) -> int:
+        """Numbers that the ear gives for a tick: features, and the shares of its letters."""
+        return FEATURES_PER_TICK * (self.ear_width + len(CHARACTERS))
+
+
+@dataclass
+class AdapterState:
+    """What the adapter remembers of one conversation.
+
+    ``keys``, ``values`` per layer [heads, n <= context, head width]; ``first`` is the hidden vector
+    [width] of the first tick of a pair that is not whole yet.
+    """
+
+    keys: list[Tensor]
+    values: list[Tensor]
+    first: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """``vectors`` [..., thinker's width] and log-shares [..., 1 + ids] of blank and the ids."""
+
+    vectors: Tensor
+    log_shares: Tensor
+
+    @property
+    def blank(self) -> Tensor:
+        """The share of blank [...]: how sure it is that this token says nothing new."""
+        return self.log_shares[..., BLANK].exp()
+
+
+class AdapterLayer(nn.Module):
+    """Attention to the recent past, places told by a bias per distance, then feed-forward."""
+
+    def __init__(self, config: AdapterConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.heads = config.heads
+        self.context = config.context_ticks
+        self.norm1 = nn.LayerNorm(width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.near = nn.Parameter(torch.zeros(config.heads, config.context_ticks + 1))
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width)
+        self.up = nn.Linear(width, 4 * width)
+        self.down = nn.Linear(4 * width, width)
+
+    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys, values of ``x`` [..., T, width], each [..., heads, T, head width]."""
+        split = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1))
+        q, k, v = (part.transpose(-2, -3) for part in split.unbind(-3))
+        return q, k, v
+
+    def mix(self, x: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Attend from the last ticks of ``k``, as many as ``x`` has."""
+        ticks, seen = q.shape[-2], k.shape[-2]
+        here = torch.arange(seen - ticks, seen, device=x.device)[:, None]
+        age = here - torch.arange(seen, device=x.device)
+        visible = (age >= 0) & (age <= self.context)
+        bias = self.near[:, age.clamp(0, self.context)].masked_fill(~visible, -torch.inf)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        x = x + self.out(mixed.transpose(-2, -3).flatten(-2))
+        return x + self.down(F.gelu(self.up(self.norm2(x))))
+
+
+class Adapter(nn.Module):
+    """Features and letters of the ear -> continuous tokens and posteriors."""
+
+    rows: Tensor
+    keys: Tensor
+    ids: Tensor
+
+    def __init__(self, ids: Tensor, rows: Tensor, config: AdapterConfig | None = None) -> None:
+        """``ids`` int [V] it knows, in the thinker's vocabulary, and their embeddings ``rows``
+        [V, thinker's width], which stay as they are and are in no weight file.
+        """
+        super().__init__()
+        self.config = config or AdapterConfig()
+        width, target = self.config.width, rows.shape[1]
+        rows = rows.float()
+        centre = rows.mean(0)
+        self.register_buffer("ids", ids.long())
+        self.register_buffer("rows", rows, persistent=False)
+        self.register_buffer("keys", F.normalize(rows - centre, dim=1), persistent=False)
+        self.enter = nn.Linear(self.config.inputs, width)
+        self.layers = nn.ModuleList(AdapterLayer(self.config) for _ in range(self.config.depth))
+        self.norm = nn.LayerNorm(width)
+        self.query = nn.Linear(width, target)
+        self.log_scale = nn.Parameter(torch.zeros(()))
+        self.often = nn.Parameter(torch.zeros(len(rows)))
+        self.blank = nn.Linear(width, 1)
+        self.blank_vector = nn.Parameter(centre.clone())
+        self.rest = nn.Linear(width, target)
+        # Begin with blanks: CTC gets there first anyway, and slowly.
+        nn.init.constant_(self.blank.bias, float(torch.tensor(len(rows) * 10.0).log()))
+        nn.init.zeros_(self.rest.weight)
+        nn.init.zeros_(self.rest.bias)
+
+    def _stack(self) -> list[AdapterLayer]:
+        return cast(list[AdapterLayer], list(self.layers))
+
+    def _enter(self, features: Tensor, letters: Tensor) -> Tensor:
+        heard = torch.cat([features.flatten(-2), letters.exp().flatten(-2)], dim=-1)
+        entered: Tensor = self.enter(heard)
+        return entered
+
+    def hidden(self, features: Tensor, letters: Tensor) -> Tensor:
+        """``features`` [B, T, 4, ear width] and log-shares ``letters`` [B, T, 4, characters] of
+        whole recordings -> hidden vectors [B, T, width].
+        """
+        x = self._enter(features, letters)
+        for layer in self._stack():
+            x = layer.mix(x, *layer.project(x))
+        return self.norm(x)
+
+    def at_rate(self, hidden: Tensor, rate: Rate) -> Tensor:
+        """Hidden vectors [..., T, width] of ticks -> [..., T // rate, width] of tokens."""
+        if rate == 1:
+            return hidden
+        whole = hidden.shape[-2] // 2 * 2
+        return hidden[..., :whole, :].unflatten(-2, (-1, 2)).mean(-2)
+
+    def log_shares(self, hidden: Tensor) -> Tensor:
+        """Log-shares [..., 1 + ids] of blank and the ids behind hidden vectors [..., width]."""
+        scores = self.log_scale.exp() * F.linear(self.query(hidden), self.keys) + self.often
+        return torch.cat([self.blank(hidden), scores], -1).float().log_softmax(-1)
+
+    def token(self, hidden: Tensor) -> Tokens:
+        """What hidden vectors [..., width] say."""
+        log_shares = self.log_shares(hidden)
+        shares = log_shares.exp()
+        spoken = shares[..., 1:] @ self.rows + shares[..., :1] * self.blank_vector
+        return Tokens(spoken + self.rest(hidden), log_shares)
+
+    def new_state(self) -> AdapterState:
+        """A state that has heard nothing."""
+        size = self.config.width // self.config.heads
+        empty = self.blank_vector.new_zeros(self.config.heads, 0, size)
+        depth = self.config.depth
+        return AdapterState([empty] * depth, [empty] * depth)
+
+    @torch.inference_mode()
+    def step(
+        self, state: AdapterState, features: Tensor, letters: Tensor, rate: Rate
+    ) -> Tokens | None:
+        """Hear one tick, ``features`` [4, ear width] and ``letters`` [4, characters]; its token, or
+        None in the first tick of a pair.
+
+        Changes ``state`` in place. Raises AudioError for NaN or infinity; the state then stays.
+        """
+        if not (torch.isfinite(features).all() and torch.isfinite(letters).all()):
+            raise AudioError("the ear's features hold NaN or infinity")
+        x = self._enter(features[None], letters[None])
+        keys, values = [], []
+        for depth, layer in enumerate(self._stack()):
+            q, k, v = layer.project(x)
+            keys.append(torch.cat([state.keys[depth], k], 1))
+            values.append(torch.cat([state.values[depth], v], 1))
+            x = layer.mix(x, q, keys[-1], values[-1])
+        context = self.config.context_ticks
+        state.keys = [k[:, -context:] for k in keys]
+        state.values = [v[:, -context:] for v in values]
+        hidden = self.norm(x)[0]
+        if rate == 1:
+            return self.token(hidden)
+        if state.first is None:
+            state.first = hidden
+            return None
+        hidden, state.first = (state.first + hidden) / 2, None
+        return self.token(hidden)

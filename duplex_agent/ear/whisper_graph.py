@@ -1,0 +1,188 @@
+"""Writes the two ONNX graphs of Whisper's decoder for ONNX Runtime on the CPU.
+
+``sound.onnx`` turns features into what the decoder's layers attend to, their keys and values. It
+runs once for every tick of sound. ``reader.onnx`` turns pieces of text into the logits of what
+follows them. Past and present of its self-attention are buffers that the caller owns, as in the
+thinker's graph; the keys and values of the sound are inputs that it never changes.
+
+Operators: ``GroupQueryAttention``, ``MultiHeadAttention``, ``SkipLayerNormalization``,
+``BiasGelu`` and ``MatMulNBits`` of ONNX Runtime's ``com.microsoft`` domain.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+from duplex_agent.ear.whisper_weights import DecoderWeights
+from duplex_agent.runtime.onnx_graph import Array, Graph
+from duplex_agent.runtime.onnx_session import Precision
+
+SOUND_FILE: Final = "sound.onnx"
+READER_FILE: Final = "reader.onnx"
+
+_NEVER: Final = np.float32(-1e4)
+
+
+def write_decoder(
+    weights: DecoderWeights, silenced: list[int], folder: Path, precision: Precision
+) -> None:
+    """Write both graphs into ``folder``; the pieces ``silenced`` are never likely."""
+    graphs = {SOUND_FILE: _sound_graph, READER_FILE: _reader_graph}
+    for name, build in graphs.items():
+        model = build(weights, silenced, precision)
+        (folder / name).write_bytes(model.SerializeToString())
+
+
+def _sound_graph(
+    weights: DecoderWeights, silenced: list[int], precision: Precision
+) -> onnx.ModelProto:
+    graph = Graph("whisper", precision)
+    layers = range(weights.layers)
+    matrices = [weights.layer(i, "attention/linear_1/weight") for i in layers]
+    biases = [weights.layer(i, "attention/linear_1/bias") for i in layers]
+    both = graph.linear("both", "features", np.concatenate(matrices), np.concatenate(biases))
+    shape = [0, 2 * weights.layers, weights.heads, weights.head_width]
+    split = graph.constant("shape", np.array(shape, np.int64))
+    graph.node("Reshape", [both, split], ["split"], "")
+    graph.node("Transpose", ["split"], ["sound"], "", perm=[1, 2, 0, 3])
+    return graph.model(
+        {"features": ["n", weights.width]},
+        {"sound": [2 * weights.layers, weights.heads, "n", weights.head_width]},
+    )
+
+
+def _reader_graph(
+    weights: DecoderWeights, silenced: list[int], precision: Precision
+) -> onnx.ModelProto:
+    graph = Graph("whisper", precision)
+    residual, delta, late_bias = "pieces", "", None
+    for i in range(weights.layers):
+        for part in ("self_attention", "attention", "ffn"):
+            name = f"layer{i}.{part}"
+            residual, normed = _norm(
+                graph,
+                name,
+                residual,
+                delta,
+                late_bias,
+                weights.layer(i, f"{part}/layer_norm/gamma"),
+                weights.layer(i, f"{part}/layer_norm/beta"),
+            )
+            if part == "self_attention":
+                delta, late_bias = _self_attention(graph, weights, i, normed)
+            elif part == "attention":
+                delta, late_bias = _attention_to_sound(graph, weights, i, normed)
+            else:
+                delta, late_bias = _feed_forward(graph, weights, i, normed)
+    gamma, beta = weights["layer_norm/gamma"], weights["layer_norm/beta"]
+    _, normed = _norm(graph, "final", residual, delta, late_bias, gamma, beta)
+    forever = graph.constant("forever", np.array([np.iinfo(np.int64).max], np.int64))
+    axis = graph.constant("axis", np.array([1], np.int64))
+    graph.node("Slice", [normed, "first_answer", forever, axis], ["answers"], "")
+    allowed = np.zeros(weights.vocabulary, np.float32)
+    allowed[[i for i in silenced if i < weights.vocabulary]] = _NEVER
+    graph.linear("logits", "answers", weights.embedding, allowed)
+    own: dict[str, list[Any]] = {}
+    sound: dict[str, list[Any]] = {}
+    for i in range(weights.layers):
+        for kind in ("key", "value"):
+            own[f"{kind}.{i}"] = [1, weights.heads, "longest", weights.head_width]
+            sound[f"sound_{kind}.{i}"] = [1, weights.heads, "frames", weights.head_width]
+    return graph.model(
+        {
+            "pieces": [1, "n", weights.width],
+            "first_answer": [1],
+            "last_position": [1],
+            "total_length": [1],
+            **sound,
+            **{f"past_{name}": shape for name, shape in own.items()},
+        },
+        {
+            "logits": [1, "answers", weights.vocabulary],
+            **{f"present_{name}": shape for name, shape in own.items()},
+        },
+        {
+            "first_answer": TensorProto.INT64,
+            "last_position": TensorProto.INT32,
+            "total_length": TensorProto.INT32,
+        },
+    )
+
+
+def _self_attention(
+    graph: Graph, weights: DecoderWeights, i: int, normed: str
+) -> tuple[str, Array]:
+    name = f"layer{i}.self"
+    packed = graph.linear(
+        f"{name}.packed",
+        normed,
+        weights.layer(i, "self_attention/linear_0/weight"),
+        weights.layer(i, "self_attention/linear_0/bias"),
+    )
+    past = [f"past_key.{i}", f"past_value.{i}", "last_position", "total_length"]
+    graph.node(
+        "GroupQueryAttention",
+        [packed, "", "", *past],
+        [f"{name}.mixed", f"present_key.{i}", f"present_value.{i}"],
+        num_heads=weights.heads,
+        kv_num_heads=weights.heads,
+        do_rotary=0,
+    )
+    out = weights.layer(i, "self_attention/linear_1/weight")
+    delta = graph.linear(f"{name}.out", f"{name}.mixed", out)
+    return delta, weights.layer(i, "self_attention/linear_1/bias")
+
+
+def _attention_to_sound(
+    graph: Graph, weights: DecoderWeights, i: int, normed: str
+) -> tuple[str, Array]:
+    name = f"layer{i}.sound"
+    query = graph.linear(
+        f"{name}.query",
+        normed,
+        weights.layer(i, "attention/linear_0/weight"),
+        weights.layer(i, "attention/linear_0/bias"),
+    )
+    graph.node(
+        "MultiHeadAttention",
+        [query, f"sound_key.{i}", f"sound_value.{i}"],
+        [f"{name}.mixed"],
+        num_heads=weights.heads,
+    )
+    out = weights.layer(i, "attention/linear_2/weight")
+    delta = graph.linear(f"{name}.out", f"{name}.mixed", out)
+    return delta, weights.layer(i, "attention/linear_2/bias")
+
+
+def _feed_forward(graph: Graph, weights: DecoderWeights, i: int, normed: str) -> tuple[str, Array]:
+    name = f"layer{i}.ffn"
+    wide = graph.linear(f"{name}.wide", normed, weights.layer(i, "ffn/linear_0/weight"))
+    bias = graph.constant(f"{name}.bias", weights.layer(i, "ffn/linear_0/bias"))
+    graph.node("BiasGelu", [wide, bias], [f"{name}.gelu"])
+    delta = graph.linear(f"{name}.out", f"{name}.gelu", weights.layer(i, "ffn/linear_1/weight"))
+    return delta, weights.layer(i, "ffn/linear_1/bias")
+
+
+def _norm(
+    graph: Graph,
+    name: str,
+    residual: str,
+    delta: str,
+    bias: Array | None,
+    gamma: Array,
+    beta: Array,
+) -> tuple[str, str]:
+    """Names of residual + delta + bias and of its layer norm; without ``bias``, of residual and of
+    its layer norm.
+    """
+    scale = graph.constant(f"{name}.gamma", gamma)
+    shift = graph.constant(f"{name}.beta", beta)
+    normed, total = f"{name}.normed", f"{name}.residual"
+    if bias is None:
+        return residual, graph.layer_norm(residual, scale, shift, normed)
+    late = graph.constant(f"{name}.late_bias", bias)
+    graph.skip_layer_norm(residual, delta, late, scale, shift, normed, total)
+    return total, normed

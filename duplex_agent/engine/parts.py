@@ -1,0 +1,60 @@
+"""The whole network of the agent: an ear, a thinker and a voice, each with its state outside.
+
+``load`` gives the trained ones.
+"""
+
+import numpy as np
+
+from duplex_agent.clock import USER_TICK_SAMPLES
+from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
+from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
+
+WARM_UP_TICKS = 6
+
+
+def load(
+    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
+    tokens: TokenKind = DEFAULT_TOKENS,
+) -> FlowOmni:
+    """The trained parts, from the package and the asset cache.
+
+    ``look_ahead_ticks``: how far the ear hears ahead, 1, 2 or 4. ``tokens``: what it tells the
+    thinker.
+    Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
+    """
+    from duplex_agent.ear.load import load_ear
+    from duplex_agent.llm.load import shipped_thinker
+    from duplex_agent.voice.voice import load_voice
+
+    ear = load_ear(look_ahead_ticks=look_ahead_ticks, tokens=tokens)
+    model = FlowOmni(ear, shipped_thinker(), load_voice())
+    warm_up(model)
+    return model
+
+
+def load_ear_and_voice(look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> EarAndVoice:
+    """The trained parts without the language model, of which the ear needs the vocabulary.
+
+    Raises AssetError or CheckpointError when a part cannot be had.
+    """
+    from duplex_agent.ear.load import load_ear
+    from duplex_agent.voice.voice import load_voice
+
+    model = EarAndVoice(load_ear(look_ahead_ticks=look_ahead_ticks), load_voice())
+    warm_up(model)
+    return model
+
+
+def warm_up(model: FlowOmni | EarAndVoice) -> None:
+    """Run every part for a moment: the first pass of a process is several ticks slow."""
+    ear_state = model.ear.new_state()
+    stream = model.voice.start()
+    stream.write("Good morning to you.")
+    stream.finish()
+    for _ in range(WARM_UP_TICKS):
+        model.ear.step(ear_state, np.zeros(USER_TICK_SAMPLES, dtype=np.float32))
+        stream.tick()
+    if isinstance(model, FlowOmni):
+        state = model.thinker.new_state()
+        for _ in range(WARM_UP_TICKS):
+            model.thinker.append(state, model.thinker.embed([1, 2]))

@@ -1,0 +1,161 @@
+"""The mind in this process: the thinker's cache remembers, the thinker writes."""
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+
+from duplex_agent.errors import ContextFull
+from duplex_agent.llm.chat import ChatFormat, chat_format, is_sentence_end
+from duplex_agent.llm.memory import Memory
+from duplex_agent.llm.mind import Heard, Role, Written
+from duplex_agent.llm.sampling import Sampler, phrase_ends
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.llm.text_tokenizer import TextTokenizer
+from duplex_agent.llm.thinker import Thinker
+from duplex_agent.voice.spoken_text import is_foreign
+
+LONGEST_TOKEN: Final = 16  # characters: longer text than this allows is not even tokenised
+
+
+class ThinkerMind:
+    """A conversation with the language model of this process.
+
+    Raises ContextFull when the configured system prompt is too long.
+    """
+
+    thinks_ahead = True
+
+    def __init__(self, thinker: Thinker, settings: LlmSettings, seed: int) -> None:
+        self._tokenizer = thinker.tokenizer
+        self._settings = settings
+        self._longest = thinker.max_length - settings.exchange_positions
+        self._chat = self._told(settings.system_prompt)
+        foreign = [i for i, piece in enumerate(self._tokenizer.pieces) if is_foreign(piece)]
+        self._sampler = Sampler(settings.sampling, np.random.default_rng(seed), never=foreign)
+        self.memory = Memory(
+            thinker,
+            self._chat,
+            exchange=settings.exchange_positions,
+            remember=settings.remember_positions,
+            keep=settings.keep,
+        )
+
+    def begin_reply(self) -> "ThinkerWriter":
+        """Open the agent's turn in the memory."""
+        stop_ids = self._chat.stop_ids
+        return ThinkerWriter(self.memory, self._tokenizer, stop_ids, self._sampler, self._settings)
+
+    def set_instructions(self, text: str) -> None:
+        """Another system prompt before the same examples, from the next turn on.
+
+        Raises ContextFull when it would not leave a turn and its reply their room.
+        """
+        self._chat = self._told(text)
+        self.memory.replace_opening(self._chat.system)
+
+    def add_text_turn(self, role: Role, text: str) -> None:
+        """A turn of text behind the exchange in progress.
+
+        Raises ContextFull when it would not leave a turn and its reply their room, together with
+        the turns that have been added and not read yet.
+        """
+        taken = len(self._chat.system) + self.memory.waiting + self.memory.turn_length(role, [])
+        limit = self._longest - taken
+        if len(text) <= limit * LONGEST_TOKEN:
+            ids = self._tokenizer.encode(text)
+            if len(ids) <= limit:
+                self.memory.add_turn(role, text, ids)
+                return
+        raise ContextFull(
+            f"a turn of text of {len(text)} characters is too long: the context has"
+            f" {max(limit, 0)} tokens for it"
+        )
+
+    def _told(self, text: str) -> ChatFormat:
+        """The chat under a system prompt; ContextFull if it is too long."""
+        bare = len(chat_format(self._tokenizer, "", self._settings.examples).system)
+        limit = self._longest - bare
+        if len(text) <= limit * LONGEST_TOKEN:
+            chat = chat_format(self._tokenizer, text, self._settings.examples)
+            if len(chat.system) <= self._longest:
+                return chat
+        raise ContextFull(
+            f"instructions of {len(text)} characters are too long: the context has"
+            f" {max(limit, 0)} tokens for them"
+        )
+
+
+class ThinkerWriter:
+    """Writes a reply token by token; a step of its budget is one token."""
+
+    def __init__(
+        self,
+        memory: Memory,
+        tokenizer: TextTokenizer,
+        stop_ids: frozenset[int],
+        sampler: Sampler,
+        settings: LlmSettings,
+    ) -> None:
+        self._memory = memory
+        self._tokenizer = tokenizer
+        self._stop_ids = stop_ids
+        self._sampler = sampler
+        self._settings = settings
+        self._replies = [tokenizer.encode(turn.agent) for turn in memory.exchanges if turn.agent]
+        fresh = self._replies[-settings.fresh_replies :] if settings.fresh_replies else []
+        self._said_before = _ids_of_words(tokenizer, fresh)
+        self._logits = memory.begin_reply().logits
+        self._tokens: list[int] = []
+        self._ends: list[int] = []  # characters of the text after each token
+        self.text = ""
+        self.done = False
+
+    def write(self, budget: int) -> list[Written]:
+        """At most ``budget`` tokens."""
+        pieces: list[Written] = []
+        for _ in range(budget):
+            if self.done:
+                break
+            pieces += self._next_token()
+        return pieces
+
+    def heard(self, chars: int) -> Heard:
+        """Whole tokens within the first ``chars`` characters."""
+        tokens = sum(end <= chars for end in self._ends)
+        return Heard(tokens, self.text[: self._ends[tokens - 1]].strip() if tokens else "")
+
+    def cancel(self) -> None:
+        """Nothing runs between two calls of ``write``."""
+        self.done = True
+
+    def _next_token(self) -> list[Written]:
+        # Left to itself a small model copies what it said before, until every reply is one of five.
+        continued = phrase_ends(self._tokens, self._replies) - self._stop_ids
+        used = [*self._said_before, *self._tokens]
+        token = self._sampler.choose(self._logits, used, continued)
+        if token in self._stop_ids or not self._memory.reply_fits:
+            self.done = True
+            return []
+        step = self._memory.say(token)
+        self._logits = step.logits
+        self._tokens.append(token)
+        written = self._tokenizer.decode(self._tokens)
+        piece = Written(written[len(self.text) :], step.hidden)
+        self.text = written
+        self._ends.append(len(self.text))
+        self.done = len(self._tokens) >= self._settings.max_reply_tokens or self._said_enough()
+        return [piece]
+
+    def _said_enough(self) -> bool:
+        """A line ended, or a sentence after enough tokens."""
+        ended = is_sentence_end(self.text)
+        return ended and (
+            self.text.endswith("\n") or len(self._tokens) >= self._settings.enough_tokens
+        )
+
+
+def _ids_of_words(tokenizer: TextTokenizer, replies: Iterable[Sequence[int]]) -> list[int]:
+    """All ids in ``replies`` but those of marks, which every sentence needs."""
+    ids = {token for reply in replies for token in reply}
+    return [token for token in sorted(ids) if any(map(str.isalpha, tokenizer.decode([token])))]

@@ -1,0 +1,36 @@
+"""Graphs in memory or on disk, run by ONNX Runtime on one CPU thread."""
+
+from pathlib import Path
+from typing import Literal
+
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor
+
+from duplex_agent.errors import CheckpointError
+
+Precision = Literal["fp32", "int8"]
+"""Of the weights of products."""
+
+
+def open_session(graph: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
+    """Raises CheckpointError when ONNX Runtime cannot run ``graph``."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    # The graphs are written in fused form; what remains for the optimizer only costs start time.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    stored = str(graph) if isinstance(graph, Path) else graph.SerializeToString()
+    try:
+        return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime raises its own classes, all direct Exceptions
+        name = graph if isinstance(graph, Path) else "these weights"
+        raise CheckpointError(f"ONNX Runtime cannot run {name}: {error}") from error
+
+
+def run(session: onnxruntime.InferenceSession, inputs: dict[str, Tensor]) -> list[Tensor]:
+    """All outputs in order, tensors in and out."""
+    found = session.run(None, {name: x.numpy() for name, x in inputs.items()})
+    return [torch.from_numpy(x) for x in found]
