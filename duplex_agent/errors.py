@@ -29,7 +29,7 @@ class ContextFull(ThinkerError):
     """A conversation has no room left for the positions that should be appended."""
 
 
-class MindError(DuplexError):
+class LlmError(DuplexError):
     """The text of a reply cannot be had from where it should come."""
 
 

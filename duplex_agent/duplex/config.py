@@ -20,7 +20,6 @@ class SessionConfig:
 
     # hearing
     preroll_ticks: int = 2  # soft onsets: hear from this long before the detected start
-    settle_max_ticks: int = 10  # the last words of a turn are waited for no longer than this
 
     # thinking
     first_tokens_per_tick: int = 3  # until the voice starts

@@ -14,6 +14,9 @@ from enum import StrEnum
 
 from duplex_agent.clock import TICK_MS
 
+ASKED = "a client asked for a reply"
+CANCELLED = "a client cancelled the reply"
+
 
 class Floor(StrEnum):
     LISTENING = "listening"
@@ -28,6 +31,8 @@ class Kind(StrEnum):
     TURN_DROPPED = "turn dropped"
     TURN_ENDED = "turn ended"  # the agent is to reply now
     BARGED_IN = "barged in"  # the agent is to stop and flush now
+    REPLY_ASKED = "reply asked"  # the agent is to reply now, although nobody spoke
+    REPLY_CANCELLED = "reply cancelled"  # the agent is to stop and flush now, nobody spoke
     REPLY_ENDED = "reply ended"
 
 
@@ -51,6 +56,7 @@ class FloorConfig:
     barge_in_ms: int = 240
     min_turn_ms: int = 240
     max_turn_ms: int = 30_000
+    words_wait_ms: int = 800  # the last words of a turn are waited for no longer than this
 
     def __post_init__(self) -> None:
         if not 0 < self.speech_off <= self.speech_on <= 1:
@@ -64,16 +70,23 @@ class FloorConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
-    """What a tick tells the floor: the user's speech probability and the agent's voice.
+class Evidence:
+    """What is known in this tick: of the user's sound, of the agent's voice, and what was asked.
 
+    ``speech``: probability that the user speaks. ``read_until``: the last tick whose sound the
+    ear has read, ``settled``: no word up to there waits for more sound.
     ``voice_over``: the reply that was running has nothing left to say or never will have;
     ``why`` says which. Ignored while listening.
+    ``respond``, ``cancel``: a client asks for a reply, or for the end of the one in progress.
     """
 
     speech: float
+    read_until: int = -1
+    settled: bool = True
     voice_over: bool = False
     why: str = "said everything"
+    respond: bool = False
+    cancel: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +102,8 @@ class FloorState:
     turn_speech: int = 0  # ticks with speech in it
     last_speech: int = -1  # last tick with speech
     deaf: bool = False  # speech that ran into a forced reply does not count as barge-in
+    turn_end: int = -1  # last tick with speech of the turn that is replied to
+    words_in: bool = False  # nothing more is waited for before that reply
 
 
 def ticks(duration_ms: int) -> int:
@@ -97,22 +112,26 @@ def ticks(duration_ms: int) -> int:
 
 
 def transition(
-    state: FloorState, inputs: Inputs, config: FloorConfig
+    state: FloorState, evidence: Evidence, config: FloorConfig
 ) -> tuple[FloorState, list[Decision]]:
-    """Advance by one tick. The same state and inputs always give the same answer."""
+    """Advance by one tick. The same state and evidence always give the same answer."""
     decisions: list[Decision] = []
-    state = _listen(state, inputs.speech, config)
-    if state.floor is not Floor.LISTENING and inputs.voice_over:
-        decisions.append(Decision(Kind.REPLY_ENDED, inputs.why, state.tick))
+    state = _listen(state, evidence.speech, config)
+    if state.floor is not Floor.LISTENING and evidence.voice_over:
+        decisions.append(Decision(Kind.REPLY_ENDED, evidence.why, state.tick))
         # speech that a forced reply ran into starts to count only now
         run = 0 if state.deaf else state.speech_run
         state = replace(state, floor=Floor.LISTENING, deaf=False, speech_run=run)
     if state.floor is Floor.REPLYING:
-        state = _reply(state, config, decisions)
+        state = _reply(state, evidence, config, decisions)
+    elif evidence.respond and state.floor is Floor.LISTENING:
+        state = _respond(state, decisions)
     elif state.turn_start is None:
         state = _wait(state, config, decisions)
     elif state.floor is Floor.LISTENING:
         state = _follow_turn(state, config, decisions)
+    if state.floor is Floor.REPLYING:
+        state = replace(state, words_in=_words_are_in(state, evidence, config))
     return replace(state, tick=state.tick + 1), decisions
 
 
@@ -169,11 +188,39 @@ def _follow_turn(state: FloorState, config: FloorConfig, decisions: list[Decisio
         if silence
         else f"the turn reached {config.max_turn_ms // 1000} s"
     )
+    return _end_turn(state, reason, decisions)
+
+
+def _end_turn(state: FloorState, reason: str, decisions: list[Decision]) -> FloorState:
     decisions.append(Decision(Kind.TURN_ENDED, reason, state.last_speech))
-    return replace(_close_turn(state), floor=Floor.REPLYING, deaf=state.speaking)
+    return replace(
+        _close_turn(state),
+        floor=Floor.REPLYING,
+        deaf=state.speaking,
+        turn_end=state.last_speech,
+    )
 
 
-def _reply(state: FloorState, config: FloorConfig, decisions: list[Decision]) -> FloorState:
+def _respond(state: FloorState, decisions: list[Decision]) -> FloorState:
+    """A client wants the reply now: to what is being said, or to what was written."""
+    if state.turn_start is not None:
+        return _end_turn(state, ASKED, decisions)
+    decisions.append(Decision(Kind.REPLY_ASKED, ASKED, state.tick))
+    return replace(state, floor=Floor.REPLYING, deaf=state.speaking, turn_end=-1)
+
+
+def _words_are_in(state: FloorState, evidence: Evidence, config: FloorConfig) -> bool:
+    """Whether the ear has given the last words of the turn that ended."""
+    behind = evidence.read_until - state.turn_end
+    return behind >= ticks(config.words_wait_ms) or (behind >= 0 and evidence.settled)
+
+
+def _reply(
+    state: FloorState, evidence: Evidence, config: FloorConfig, decisions: list[Decision]
+) -> FloorState:
+    if evidence.cancel:
+        decisions.append(Decision(Kind.REPLY_CANCELLED, CANCELLED, state.tick))
+        return replace(state, floor=Floor.LISTENING, deaf=False)
     if state.deaf or state.speech_run < ticks(config.barge_in_ms):
         return state
     state = _open_turn(state)

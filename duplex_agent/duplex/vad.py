@@ -6,6 +6,7 @@ so it can be reset for a new conversation and cloned for a trial run.
 """
 
 from collections import deque
+from functools import cache
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -126,6 +127,16 @@ class MixedVad:
 
     def clone(self) -> "MixedVad":
         return MixedVad([(weight, vad.clone()) for weight, vad in self._parts])
+
+
+def default_vad() -> Vad:
+    """Silero decides; WebRTC's quicker end of speech outvotes Silero's tail of doubt."""
+    return MixedVad([(0.75, SileroVad(_shared_silero())), (0.25, WebRtcVad())])
+
+
+@cache
+def _shared_silero() -> Any:
+    return load_silero()
 
 
 def load_silero() -> Any:

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from duplex_agent.duplex.events import Tick
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
-from duplex_agent.errors import MindError
+from duplex_agent.errors import LlmError
 from duplex_agent.llm.remote.endpoint import Endpoint, api_key
 
 if TYPE_CHECKING:
     from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
-    from duplex_agent.duplex.session import OpenMind
+    from duplex_agent.duplex.session import OpenLlm
 
 
 class Session(Protocol):
@@ -48,12 +48,14 @@ def load(
     Raises AssetError or CheckpointError when a part of the network is missing.
     """
     from duplex_agent.duplex.config import SessionConfig
-    from duplex_agent.duplex.session import DuplexSession
+    from duplex_agent.engine.conversation import Conversation
+    from duplex_agent.engine.executor import CpuExecutor
 
-    model, open_mind = load_parts(llm, look_ahead_ticks, tokens)
+    model, open_llm = load_parts(llm, look_ahead_ticks, tokens)
+    executor = CpuExecutor(model)
 
     def open_session(seed: int) -> Session:
-        return DuplexSession(model, SessionConfig(), seed=seed, open_mind=open_mind)
+        return Conversation(model, SessionConfig(), seed, open_llm=open_llm, executor=executor)
 
     # The first tick of a process builds kernels and touches every page: not in a conversation.
     warm_up = open_session(0)
@@ -66,10 +68,10 @@ def load_parts(
     llm: Endpoint | None,
     look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
     tokens: TokenKind = DEFAULT_TOKENS,
-) -> "tuple[FlowOmni | EarAndVoice, OpenMind | None]":
-    """What a session is made of: the network, and the mind where that is not the thinker.
+) -> "tuple[FlowOmni | EarAndVoice, OpenLlm | None]":
+    """What a session is made of: the network, and the LLM where that is not the thinker.
 
-    The key of the endpoint is read from the environment. Raises MindError for a key that cannot
+    The key of the endpoint is read from the environment. Raises LlmError for a key that cannot
     be one and for ``tokens`` that no endpoint can be sent, AssetError or CheckpointError when a
     part of the network is missing.
     """
@@ -81,9 +83,9 @@ def load_parts(
     if llm is None:
         return parts.load(look_ahead_ticks=look_ahead_ticks, tokens=tokens), None
     if tokens != "words":
-        raise MindError(f"a chat endpoint reads words: no {tokens} tokens with --llm")
+        raise LlmError(f"a chat endpoint reads words: no {tokens} tokens with --llm")
     from duplex_agent.llm.remote.client import ChatClient
-    from duplex_agent.llm.remote.mind import RemoteMind
+    from duplex_agent.llm.remote.remote_llm import RemoteLlm
 
-    open_mind = partial(RemoteMind, ChatClient(llm, api_key()))
-    return parts.load_ear_and_voice(look_ahead_ticks), open_mind
+    open_llm = partial(RemoteLlm, ChatClient(llm, api_key()))
+    return parts.load_ear_and_voice(look_ahead_ticks), open_llm

@@ -52,6 +52,10 @@ class Thinker(Protocol):
         """An empty conversation of at most `max_length` positions."""
         ...
 
+    def copy(self, state: ThinkerState) -> ThinkerState:
+        """A conversation of its own with the same positions."""
+        ...
+
     def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
         """Embeddings of token ids, float32 [n, width]; ThinkerError for an id out of range."""
         ...

@@ -81,6 +81,13 @@ class OnnxThinker:
                 binding.bind_output(f"present_{kind}.{layer}", *where)
         return OnnxState(length=0, cache=cache, binding=binding)
 
+    def copy(self, state: ThinkerState) -> OnnxState:
+        assert isinstance(state, OnnxState)
+        copied = self.new_state()
+        copied.cache[..., : state.length, :] = state.cache[..., : state.length, :]
+        copied.length = state.length
+        return copied
+
     def append(self, state: ThinkerState, embeddings: NDArray[np.float32]) -> ThinkerStep:
         assert isinstance(state, OnnxState)
         rows = check_embeddings(state, embeddings, self.width, self.max_length)

@@ -1,6 +1,7 @@
 """The thinker on transformers: any causal language model, the reference for the fast backends."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,10 @@ class TransformersThinker:
         from transformers import DynamicCache
 
         return TransformersState(length=0, cache=DynamicCache(config=self._model.config), rows=[])
+
+    def copy(self, state: ThinkerState) -> TransformersState:
+        assert isinstance(state, TransformersState)
+        return TransformersState(state.length, deepcopy(state.cache), list(state.rows))
 
     def append(self, state: ThinkerState, embeddings: NDArray[np.float32]) -> ThinkerStep:
         assert isinstance(state, TransformersState)

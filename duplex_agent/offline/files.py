@@ -15,13 +15,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from duplex_agent.audio.files import AudioReader, WavWriter
 from duplex_agent.clock import AGENT_RATE_HZ, TICK_MS, USER_RATE_HZ
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
-from duplex_agent.duplex.session import DuplexSession, OpenMind
+from duplex_agent.duplex.session import OpenLlm
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, HeardWord, follow
+from duplex_agent.engine.conversation import Conversation
 from duplex_agent.errors import AudioError, TextError
 from duplex_agent.offline.recording import StereoRecorder, ticks_of
 from duplex_agent.offline.turns import TurnLog
 
-Parts = tuple[FlowOmni | EarAndVoice, OpenMind | None]
+Parts = tuple[FlowOmni | EarAndVoice, OpenLlm | None]
 
 TAIL_S = 10  # how long the agent may go on after the user's end
 PHRASE_GAP_MS = 800  # words further apart than this start a new line
@@ -47,8 +48,7 @@ def talk_file(
 
     ``out``: stereo WAV, 24 kHz, left the user, right the agent as a live listener would hear it
     (one tick after the sound it reacts to), up to the user's end + 10 s. ``json_out``: the report
-    with all events. ``load_parts`` gives the network and, if it is not the thinker, the mind; the
-    recording is then played at the speed of speech, for that mind keeps its own time.
+    with all events. ``load_parts`` gives the network and, if it is not the thinker, the LLM.
     Raises AudioError for a bad recording or an output that cannot be written.
     """
     with AudioReader(source, USER_RATE_HZ) as reader:
@@ -60,15 +60,12 @@ def talk_file(
             # Both files are opened before the model: a wrong path should not cost a minute.
             report_file = _open_text(json_out, outputs)
             stereo = None if out is None else outputs.enter_context(StereoRecorder(out, total_s))
-            model, open_mind = (load_parts or _load_parts)()
-            session = DuplexSession(model, open_mind=open_mind)
+            model, open_llm = (load_parts or _load_parts)()
+            session = Conversation(model, open_llm=open_llm)
             outputs.callback(session.close)
             begun = time.perf_counter()
             with _progress(total_s) as advance:
-                for number, user in enumerate(ticks_of(reader, total_s)):
-                    if open_mind is not None:
-                        ahead_s = number * TICK_MS / 1000 - (time.perf_counter() - begun)
-                        time.sleep(max(ahead_s, 0.0))
+                for user in ticks_of(reader, total_s):
                     tick = session.tick(user)
                     log.add(tick.events)
                     events += [e.to_json() for e in tick.events if e.type != "tick.compute"]

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Tick
-from duplex_agent.duplex.session import DuplexSession, SessionConfig
+from duplex_agent.engine.conversation import Conversation
 
 
 class LocalAgent:
-    """``DuplexSession`` with the shipped weights, one session for each conversation.
+    """``Conversation`` with the shipped weights, one session for each conversation.
 
     ``model`` is what ``duplex_agent.engine.parts.load`` gives; by default it is loaded.
     """
@@ -27,7 +28,7 @@ class LocalAgent:
             model = parts.load()
         self._model = model
         self._config = config or SessionConfig()
-        self._session: DuplexSession | None = None
+        self._session: Conversation | None = None
 
     def reset(self, seed: int, instructions: str = "") -> None:
         """Begin a new conversation; ``instructions`` stand in for the system prompt."""
@@ -35,7 +36,7 @@ class LocalAgent:
         if instructions:
             config = replace(config, llm=replace(config.llm, system_prompt=instructions))
         # Processor time, as the cascade counts it: what else the machine does is nobody's fault.
-        self._session = DuplexSession(self._model, config, seed, timer=time.process_time)
+        self._session = Conversation(self._model, config, seed, timer=time.process_time)
 
     def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
         """One tick of the session."""

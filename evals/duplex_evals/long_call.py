@@ -2,7 +2,7 @@
 
 python -m duplex_evals.long_call [--minutes N] [--seed N] [--out FILE] [--check]
 
-A synthetic user talks to ``DuplexSession.tick`` with the shipped ear, thinker and voice, as fast
+A synthetic user talks to ``Conversation.tick`` with the shipped ear, thinker and voice, as fast
 as the machine goes. The last ten minutes are compared with the first ten after a minute of warm-up
 (shorter calls: with halves). Then the call goes on while the same one is begun anew, turn by turn:
 a machine that became slower meanwhile is slower for both. Neither way may show growth above the
@@ -25,7 +25,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from duplex_agent.clock import TICK_MS, USER_TICK_SAMPLES
-from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.engine.conversation import Conversation
 from duplex_agent.offline.turns import TurnLog, TurnRow
 from duplex_evals.clips import load_clip
 from duplex_evals.command import run
@@ -59,7 +59,7 @@ class CallLog:
 class LongCall:
     """Drives one session with a user who talks, waits for the reply, and talks on."""
 
-    def __init__(self, session: DuplexSession, seed: int, voice: str) -> None:
+    def __init__(self, session: Conversation, seed: int, voice: str) -> None:
         self._session = session
         self._plan = TalkPlan(seed)
         self._random = np.random.default_rng(seed)
@@ -103,8 +103,8 @@ class LongCall:
         log.wall_ms.append((time.perf_counter() - wall_s) * 1000)
         log.rss_mib.append(self._process.memory_info().rss / 2**20)
         log.turns.add(tick.events)
-        turns = self._session.exchanges
-        if turns and turns[0] is not self._oldest:
+        turns = self._session.session.pairs
+        if turns and turns[0] != self._oldest:
             log.slides += self._oldest is not None
             self._oldest = turns[0]
 
@@ -250,7 +250,7 @@ def main(
 
     torch.set_num_threads(1)
     model = parts.load()
-    call = LongCall(DuplexSession(model, seed=seed), seed, voice)
+    call = LongCall(Conversation(model, seed=seed), seed, voice)
     console = Console(stderr=True)
     with Progress(console=console) as progress:
         task = progress.add_task("calling", total=minutes * 60)
@@ -262,7 +262,7 @@ def main(
     report = summary(call.log)
     compared_s = WARM_UP_MIN * 60 + window_ticks(len(call.log.wall_ms)) / TICKS_PER_S
     with console.status("going on, and begun anew"):
-        anew = LongCall(DuplexSession(model, seed=seed), seed, voice)
+        anew = LongCall(Conversation(model, seed=seed), seed, voice)
         report |= comparison(*side_by_side(call, anew, compared_s))
     Console().print(report_table(report))
     if out is not None:

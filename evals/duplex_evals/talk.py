@@ -29,7 +29,8 @@ from duplex_agent.clock import (
     USER_RATE_HZ,
     USER_TICK_SAMPLES,
 )
-from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.engine.conversation import Conversation
+from duplex_agent.engine.executor import CpuExecutor
 from duplex_agent.offline.turns import TurnLog
 from duplex_evals.agent_onset import speech_end_ms, speech_onset_ms
 
@@ -63,7 +64,7 @@ def questions() -> list[str]:
     return text.splitlines()
 
 
-def converse(session: DuplexSession, user: Sound) -> tuple[Sound, TurnLog]:
+def converse(session: Conversation, user: Sound) -> tuple[Sound, TurnLog]:
     """The agent's sound (24 kHz, one tick late, as live) to ``user`` (16 kHz), and the turns."""
     log = TurnLog()
     sounds = [np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)]
@@ -75,9 +76,8 @@ def converse(session: DuplexSession, user: Sound) -> tuple[Sound, TurnLog]:
     return np.concatenate(sounds), log
 
 
-def ask(session: DuplexSession, question: str, speaker: str, speech: Sound) -> tuple[Answer, Sound]:
+def ask(session: Conversation, question: str, speaker: str, speech: Sound) -> tuple[Answer, Sound]:
     """Play one question into a fresh conversation; also gives both sides as stereo [n, 2]."""
-    session.reset()
     quiet = (int(LEAD_S * USER_RATE_HZ), int(TAIL_S * USER_RATE_HZ))
     user = np.pad(speech, quiet).astype(np.float32)
     agent, log = converse(session, user)
@@ -109,13 +109,15 @@ def main(
     from duplex_agent.train.user_speech import HELD_OUT, speak
 
     torch.set_num_threads(1)
-    session = DuplexSession(parts.load())
+    agent = parts.load()
+    executor = CpuExecutor(agent)
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)
     answers = []
     asked = questions()[: limit or None]
     for index, question in enumerate(track(asked, "asking", console=Console(stderr=True))):
         speaker = HELD_OUT[index % len(HELD_OUT)]
+        session = Conversation(agent, executor=executor)
         answer, stereo = ask(session, question, speaker.voice, speak(speaker, question))
         answers.append(answer)
         if out is not None:

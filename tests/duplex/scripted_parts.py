@@ -16,8 +16,9 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Event
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
-from duplex_agent.duplex.session import DuplexSession, OpenMind
+from duplex_agent.duplex.session import OpenLlm
 from duplex_agent.ear.hearing import HeardWord, Hearing
+from duplex_agent.engine.conversation import Conversation as RealConversation
 from duplex_agent.errors import ContextFull
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.llm.text_tokenizer import TextSettings
@@ -99,6 +100,10 @@ class EchoThinker:
 
     def new_state(self) -> ListState:
         return ListState(0)
+
+    def copy(self, state: ThinkerState) -> ListState:
+        assert isinstance(state, ListState)
+        return ListState(state.length, list(state.ids))
 
     def embed(self, ids: Sequence[int]) -> Sound:
         return self._table[list(ids)]
@@ -249,25 +254,26 @@ class Conversation:
         max_length: int = 400,
         late: int = 0,
         really: dict[str, str] | None = None,
-        open_mind: OpenMind | None = None,
+        open_llm: OpenLlm | None = None,
         **config: object,
     ) -> None:
         self.thinker = EchoThinker(max_length)
         ear = NumberEar(self.thinker, late, really)
         model: FlowOmni | EarAndVoice = FlowOmni(ear, self.thinker, WordVoice())
-        if open_mind is not None:
+        if open_llm is not None:
             model = EarAndVoice(ear, WordVoice(thought=False))
         settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
-        settings |= {"exchange_positions": 90, "reply_positions": 40, "fresh_replies": 0}
+        settings |= {"turn_positions": 90, "reply_positions": 40, "fresh_replies": 0}
         names = {field.name for field in fields(LlmSettings)}
         llm = settings | {name: config.pop(name) for name in names & config.keys()}
-        self.session = DuplexSession(
+        self.call = RealConversation(
             model,
             SessionConfig(llm=LlmSettings(**llm), **config),
             vad=LevelVad(),
             timer=lambda: 0.0,
-            open_mind=open_mind,
+            open_llm=open_llm,
         )
+        self.session = self.call.session
         self.sound: list[Sound] = []
         self.events: list[Event] = []
 
@@ -275,7 +281,7 @@ class Conversation:
         """Play ticks; the answer is their events without the compute times."""
         fresh: list[Event] = []
         for pcm in ticks:
-            tick = self.session.tick(pcm, **extra)
+            tick = self.call.tick(pcm, **extra)
             self.sound.append(tick.agent_pcm)
             fresh += [event for event in tick.events if event.type != "tick.compute"]
         self.events += fresh
@@ -283,7 +289,7 @@ class Conversation:
 
     def context(self) -> str:
         """What stands in the thinker's cache."""
-        return self.thinker.text(self.session._memory._state)
+        return self.thinker.text(self.session._record.cache.state)
 
     def of_type(self, type_: str) -> list[dict[str, object]]:
         return [event.data for event in self.events if event.type == type_]

@@ -14,7 +14,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_T
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Event
 from duplex_agent.duplex.parts import FlowOmni
-from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.engine.conversation import Conversation
 from duplex_agent.engine.parts import load
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.offline.files import TAIL_S, talk_file
@@ -37,11 +37,9 @@ def model() -> Iterator[FlowOmni]:
     torch.set_num_threads(threads)
 
 
-def make_session(model: FlowOmni) -> DuplexSession:
+def make_session(model: FlowOmni) -> Conversation:
     """A conversation whose replies end within ``REST_S``."""
-    return DuplexSession(
-        model, SessionConfig(llm=LlmSettings(max_reply_tokens=16, enough_tokens=8))
-    )
+    return Conversation(model, SessionConfig(llm=LlmSettings(max_reply_tokens=16, enough_tokens=8)))
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +50,7 @@ def question() -> Sound:
     return sound[: speech_end_ms(sound, USER_RATE_HZ) * USER_RATE_HZ // 1000]
 
 
-def converse(session: DuplexSession, user: Sound, rest_s: float) -> tuple[Sound, list[Event]]:
+def converse(session: Conversation, user: Sound, rest_s: float) -> tuple[Sound, list[Event]]:
     """The agent's sound and events for ``user`` and then silence."""
     user = np.pad(user, (0, int(rest_s * USER_RATE_HZ)))
     user = np.pad(user, (0, -len(user) % USER_TICK_SAMPLES)).reshape(-1, USER_TICK_SAMPLES)
@@ -119,7 +117,7 @@ def test_a_file_gives_what_the_session_gives(
     both, rate_hz = soundfile.read(tmp_path / "out.wav", dtype="float32")
     assert len(both) == round((len(question) / USER_RATE_HZ + TAIL_S) * rate_hz)
     heard, _ = soundfile.read(tmp_path / "in.wav", dtype="float32")
-    live, _ = converse(DuplexSession(model), heard, 3.0)
+    live, _ = converse(Conversation(model), heard, 3.0)
     right = both[AGENT_TICK_SAMPLES:, 1]
     np.testing.assert_allclose(right[: len(live)], live, atol=1e-4)
     assert report["turns"][0]["response_ms"] is not None

@@ -8,22 +8,22 @@ from hypothesis import strategies as st
 
 from duplex_agent.duplex.floor import (
     Decision,
+    Evidence,
     Floor,
     FloorConfig,
     FloorState,
-    Inputs,
     Kind,
     ticks,
     transition,
 )
 
 CONFIG = FloorConfig()
-SPEECH, SILENCE = Inputs(0.95), Inputs(0.02)
-OVER = Inputs(0.02, voice_over=True)
+SPEECH, SILENCE = Evidence(0.95), Evidence(0.02)
+OVER = Evidence(0.02, voice_over=True)
 
 
 def run(
-    inputs: list[Inputs], config: FloorConfig = CONFIG, state: FloorState | None = None
+    inputs: list[Evidence], config: FloorConfig = CONFIG, state: FloorState | None = None
 ) -> tuple[FloorState, list[Decision]]:
     """Every decision of a sequence, and the state after it."""
     state = state or FloorState()
@@ -71,7 +71,7 @@ def test_a_noise_of_160_ms_is_no_turn() -> None:
 
 
 def test_a_doubtful_tick_keeps_speech_going_but_does_not_start_it() -> None:
-    doubtful = Inputs(0.4)
+    doubtful = Evidence(0.4)
     assert run([doubtful] * 50)[1] == []
     state, made = run([SPEECH] * 3 + [doubtful] * 50)
     assert kinds(made) == [Kind.TURN_STARTED]
@@ -91,14 +91,14 @@ def test_240_ms_of_speech_interrupts_and_opens_the_turn_where_it_began() -> None
     assert kinds(made) == [Kind.BARGED_IN, Kind.TURN_STARTED]
     assert made[1].tick == before.tick + 4
     assert state.floor is Floor.YIELDING
-    state, made = run([Inputs(0.95, voice_over=True, why="interrupted")], state=state)
+    state, made = run([Evidence(0.95, voice_over=True, why="interrupted")], state=state)
     assert kinds(made) == [Kind.REPLY_ENDED]
     assert state.floor is Floor.LISTENING
     assert kinds(run([SPEECH] * 3 + [SILENCE] * 7, state=state)[1]) == [Kind.TURN_ENDED]
 
 
 def test_speech_that_begins_as_the_reply_ends_is_a_turn_and_no_interruption() -> None:
-    state, made = run([SPEECH, SPEECH, Inputs(0.95, voice_over=True)], state=replying())
+    state, made = run([SPEECH, SPEECH, Evidence(0.95, voice_over=True)], state=replying())
     assert kinds(made) == [Kind.REPLY_ENDED, Kind.TURN_STARTED]
     assert made[1].tick == state.tick - 3
 
@@ -107,7 +107,7 @@ def test_endless_speech_is_answered_once_and_does_not_interrupt_by_going_on() ->
     config = FloorConfig(max_turn_ms=800)
     state, made = run([SPEECH] * 40, config)
     assert kinds(made) == [Kind.TURN_STARTED, Kind.TURN_ENDED]
-    state, made = run([SPEECH, Inputs(0.95, voice_over=True), SPEECH, SPEECH], config, state)
+    state, made = run([SPEECH, Evidence(0.95, voice_over=True), SPEECH, SPEECH], config, state)
     assert kinds(made) == [Kind.REPLY_ENDED, Kind.TURN_STARTED]
     assert made[1].tick == state.tick - 2  # not before the reply
     state, _ = run([SPEECH] * 9 + [SILENCE], config, replace(state, tick=state.tick))
@@ -127,7 +127,7 @@ def test_config_refuses_nonsense() -> None:
 
 INPUTS = st.lists(
     st.builds(
-        Inputs,
+        Evidence,
         speech=st.sampled_from([0.0, 0.2, 0.4, 0.6, 1.0]),
         voice_over=st.sampled_from([False, False, False, True]),
     ).flatmap(lambda one: st.integers(1, 9).map(lambda times: [one] * times)),
@@ -145,7 +145,7 @@ CONFIGS = st.builds(
 
 @settings(deadline=None, max_examples=100)
 @given(INPUTS, CONFIGS)
-def test_any_sequence_keeps_the_floor_legal(inputs: list[Inputs], config: FloorConfig) -> None:
+def test_any_sequence_keeps_the_floor_legal(inputs: list[Evidence], config: FloorConfig) -> None:
     state, turn_open, reply_open, ends = FloorState(), False, False, -1
     for one in inputs:
         before = state
@@ -184,13 +184,13 @@ def test_any_sequence_keeps_the_floor_legal(inputs: list[Inputs], config: FloorC
 @settings(deadline=None, max_examples=50)
 @given(st.lists(st.floats(0.0, 0.49), max_size=200), CONFIGS)
 def test_silence_never_starts_a_turn(levels: list[float], config: FloorConfig) -> None:
-    assert run([Inputs(level) for level in levels], config)[1] == []
+    assert run([Evidence(level) for level in levels], config)[1] == []
 
 
 @settings(deadline=None, max_examples=50)
 @given(INPUTS, CONFIGS)
 def test_silence_and_a_finished_voice_always_lead_back_to_rest(
-    inputs: list[Inputs], config: FloorConfig
+    inputs: list[Evidence], config: FloorConfig
 ) -> None:
     state, _ = run(inputs, config)
     state, _ = run([SILENCE] * 8 + [OVER] * 10 + [SILENCE] * 8 + [OVER], config, state)

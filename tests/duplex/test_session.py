@@ -9,7 +9,7 @@ from scripted_parts import Conversation, say
 from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.events import EVENT_TYPES
 from duplex_agent.duplex.floor import FloorConfig
-from duplex_agent.duplex.turn_words import TurnWords
+from duplex_agent.duplex.user_turn import TurnWords
 from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.errors import AudioError
 from duplex_agent.llm.sampling import Sampling
@@ -50,7 +50,7 @@ def test_a_question_is_answered_in_full_and_remembered() -> None:
     assert talk.of_type("user.turn_ended")[0]["text"] == "tell me more"
     assert talk.of_type("reply.done")[0]["heard_text"] == ANSWER
     assert talk.context() == SYSTEM + user(" tell me more") + agent(ANSWER)
-    assert [(e.user, e.agent) for e in talk.session.exchanges] == [(" tell me more", ANSWER)]
+    assert [(e.user, e.agent) for e in talk.session.pairs] == [(" tell me more", ANSWER)]
 
 
 def test_the_answer_sounds_in_the_tick_that_ends_the_turn() -> None:
@@ -93,16 +93,20 @@ def test_a_misheard_word_is_taken_back_everywhere() -> None:
     [event] = talk.of_type("user.transcript.taken_back")
     assert (event["text"], event["words"]) == (" me", 1)
     assert talk.of_type("user.turn_ended")[0]["text"] == "tell more please"
-    assert [turn.user.strip() for turn in talk.session.exchanges] == ["tell more please"]
+    assert [turn.user.strip() for turn in talk.session.pairs] == ["tell more please"]
 
 
-def test_words_of_another_turn_are_not_taken_back() -> None:
+def test_words_of_another_turn_are_not_revised() -> None:
     words = TurnWords()
     old, new = (HeardWord(np.zeros((1, 1), np.float32), text, 5, 5) for text in (" old", " new"))
-    assert words.sort(Hearing((old,)), 3, 9) == ([], [old])
-    assert words.sort(Hearing(), None, 10) == ([], [])
-    assert words.sort(Hearing((new,), taken_back=1), 4, 11) == ([], [new])
-    assert words.sort(Hearing(taken_back=2), 4, 12) == ([new], [])
+    for hearing, first, expected in [
+        (Hearing((old,)), 3, ((), (old,))),
+        (Hearing(), None, ((), ())),
+        (Hearing((new,), taken_back=1), 4, ((), (new,))),
+        (Hearing(taken_back=2), 4, ((new,), ())),
+    ]:
+        words, *found = words.sort(hearing, first, tick=9)
+        assert tuple(found) == expected
 
 
 def test_many_turns_are_remembered_in_order() -> None:
@@ -238,19 +242,20 @@ def test_a_bad_tick_is_refused_and_leaves_no_trace(bad: np.ndarray) -> None:
     for number, tick in enumerate(ticks):
         if number % 7 == 3:
             with pytest.raises(AudioError) as caught:
-                hurt.session.tick(bad)
+                hurt.call.tick(bad)
             assert "\n" not in str(caught.value)
         hurt.hear([tick])
     assert [e.to_json() for e in clean.events] == [e.to_json() for e in hurt.events]
     np.testing.assert_array_equal(clean.sound, hurt.sound)
 
 
-def test_reset_begins_the_same_conversation_again() -> None:
-    talk = Conversation(sampling=Sampling(temperature=0.1))
+def test_the_same_seed_and_samples_give_the_same_conversation() -> None:
     ticks = QUESTION + say(rest=12) + say("stop", "wait", "why", rest=40)
-    first = [event.to_json() for event in talk.hear(ticks)]
-    talk.session.reset()
-    assert [event.to_json() for event in talk.hear(ticks)] == first
+    first, again = (
+        [e.to_json() for e in Conversation(sampling=Sampling(temperature=0.1)).hear(ticks)]
+        for _ in range(2)
+    )
+    assert first == again
 
 
 def test_old_turns_are_dropped_before_the_context_is_full() -> None:
@@ -259,7 +264,7 @@ def test_old_turns_are_dropped_before_the_context_is_full() -> None:
     for number in range(1, 16):
         talk.hear(QUESTION + say(rest=40))
         assert len(talk.of_type("reply.done")) == number
-        turns = [user(e.user) + agent(e.agent) for e in talk.session.exchanges]
+        turns = [user(e.user) + agent(e.agent) for e in talk.session.pairs]
         assert talk.context() == SYSTEM + "".join(turns)
         assert 220 - len(talk.thinker.tokenizer.encode(talk.context())) >= 90
         kept.append(len(turns))
@@ -270,7 +275,7 @@ def test_a_turn_without_end_does_not_overflow_the_context() -> None:
     talk = Conversation(max_length=200)
     talk.hear(say(*["more"] * 500, rest=60))
     assert talk.of_type("reply.done")
-    assert talk.session._memory.length <= 200
+    assert talk.session._record.length <= 200
 
 
 SPANS = st.lists(
@@ -284,7 +289,7 @@ def test_any_user_leaves_a_context_that_equals_what_was_heard(
     spans: list[tuple[str, int]], max_length: int, delay_ms: int
 ) -> None:
     talk = Conversation(
-        max_length=max_length, playout_delay_ms=delay_ms, exchange_positions=70, reply_positions=40
+        max_length=max_length, playout_delay_ms=delay_ms, turn_positions=70, reply_positions=40
     )
     for word, count in spans:
         talk.hear(say(rest=count) if word == "quiet" else say(*[word] * count))
@@ -296,5 +301,5 @@ def test_any_user_leaves_a_context_that_equals_what_was_heard(
     assert flushed == [
         e["reply_id"] for e in talk.of_type("reply.done") if e["status"] == "interrupted"
     ]
-    turns = [user(e.user) + agent(e.agent) for e in talk.session.exchanges]
+    turns = [user(e.user) + agent(e.agent) for e in talk.session.pairs]
     assert talk.context() == SYSTEM + "".join(turns)

@@ -24,8 +24,8 @@ def agent(text: str) -> str:
 def laid_out(talk: Conversation) -> str:
     """What the conversation says it remembers, as it should stand in the context."""
     text = ""
-    for turn in talk.session.exchanges:
-        spoken = turn.text_of is None  # type: ignore[attr-defined]
+    for turn in talk.session.pairs:
+        spoken = turn.text_of is None
         text += user(turn.user) if turn.user or spoken else ""
         text += agent(turn.agent) if turn.agent or spoken else ""
     return text
@@ -75,7 +75,7 @@ def test_instructions_change_from_the_next_turn_on() -> None:
     talk.session.set_instructions("")
     talk.hear(QUESTION + say(rest=40))
     assert talk.context() == "<|im_start|>system\n<|im_end|>\n" + laid_out(talk)
-    assert len(talk.session.exchanges) == 2
+    assert len(talk.session.pairs) == 2
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_refused_text_changes_nothing(
         tell(talk.session)
     talk.hear(QUESTION + say(rest=40))
     assert talk.context() == SYSTEM + laid_out(talk)
-    assert len(talk.session.exchanges) == 1
+    assert len(talk.session.pairs) == 1
 
 
 def test_a_conversation_is_not_begun_with_instructions_that_do_not_fit() -> None:
@@ -132,7 +132,7 @@ STEPS = st.lists(
 def test_any_mixture_of_speech_and_text_leaves_a_context_that_equals_what_is_remembered(
     steps: list[tuple[str, int]], read_per_tick: int
 ) -> None:
-    talk = Conversation(max_length=200, exchange_positions=80, read_per_tick=read_per_tick)
+    talk = Conversation(max_length=200, turn_positions=80, read_per_tick=read_per_tick)
     system = SYSTEM
     for kind, count in steps:
         words = " ".join(["more"] * count)

@@ -127,15 +127,15 @@ def test_a_voice_detector_takes_the_script_for_speech() -> None:
 def test_the_local_agent_runs_as_its_session_does() -> None:
     from duplex_evals.local_agent import LocalAgent
 
-    from duplex_agent.duplex.session import DuplexSession
     from duplex_agent.engine import parts
+    from duplex_agent.engine.conversation import Conversation
 
     question = Part(clip=Clip(voice="rms", text="What is a good name for a wooden boat?"))
     asked = Item(name="a", kind="turn", expect="reply", parts=[question])
     scenario = Scenario(id="x", family="smooth_turn", items=[asked], tail_s=3.0)
     model = parts.load()
     record = run_offline(LocalAgent(model), scenario, seed=2)
-    session = DuplexSession(model, seed=2)
+    session = Conversation(model, seed=2)
     sound = [session.tick(pcm).agent_pcm for pcm in record.user.reshape(-1, 1280)]
     np.testing.assert_array_equal(record.agent[1920:], np.concatenate(sound)[:-1920])
     assert np.abs(record.agent).max() > 0.01

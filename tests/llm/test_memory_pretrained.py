@@ -1,10 +1,10 @@
 """Facts in the memory of the shipped thinker, before and after old turns were dropped."""
 
 import pytest
+from duplex_agent.llm.thinker_mind import ThinkerMind
 
 from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.settings import LlmSettings
-from duplex_agent.llm.thinker_mind import ThinkerMind
 
 pytestmark = [pytest.mark.assets, pytest.mark.timeout(600)]
 
@@ -19,7 +19,7 @@ FACT = ("My dog is called Rufus and he is very old.", "Okay, I will remember tha
 
 def test_a_fact_is_answered_although_older_turns_have_been_dropped() -> None:
     thinker = load_thinker(max_length=400)
-    settings = LlmSettings(exchange_positions=120, max_reply_tokens=14, fresh_replies=0)
+    settings = LlmSettings(turn_positions=120, max_reply_tokens=14, fresh_replies=0)
     mind = ThinkerMind(thinker, settings, seed=0)
     turns = [*TALK, FACT, TALK[0]]
     for said, answered in turns:

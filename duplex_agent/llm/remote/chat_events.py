@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any, Final
 
-from duplex_agent.errors import MindError
+from duplex_agent.errors import LlmError
 from duplex_agent.llm.remote.endpoint import KEY_VARIABLE, Endpoint
 
 DONE: Final = "[DONE]"
@@ -22,14 +22,14 @@ class Piece:
 def piece_of(data: str) -> Piece:
     """Read the data of one event of ``chat.completion.chunk``.
 
-    Raises MindError for anything else, and for an error that the endpoint reports in the stream.
+    Raises LlmError for anything else, and for an error that the endpoint reports in the stream.
     """
     if data.strip() == DONE:
         return Piece("", True)
     try:
         chunk = json.loads(data)
         if isinstance(chunk, dict) and chunk.get("error"):
-            raise MindError(f"the language model failed while it wrote: {_message_of(chunk)}")
+            raise LlmError(f"the language model failed while it wrote: {_message_of(chunk)}")
         choices = chunk["choices"]
         if not choices:  # the last chunk may hold nothing but the count of tokens
             return Piece("", False)
@@ -38,7 +38,7 @@ def piece_of(data: str) -> Piece:
         text = text.encode("utf-8", "replace").decode()
         return Piece(text, choices[0].get("finish_reason") is not None)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
-        raise MindError(
+        raise LlmError(
             "the language model's server sent something that is no chat completion chunk:"
             f" {_one_line(data)!r}"
         ) from error

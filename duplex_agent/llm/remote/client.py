@@ -6,14 +6,15 @@ One client serves all conversations of a process; connections stay open for the 
 import asyncio
 import logging
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
 from typing import Final
 
 import httpx2
 
-from duplex_agent.errors import MindError
+from duplex_agent.errors import LlmError
 from duplex_agent.llm.remote.chat_events import Piece, piece_of, refusal
 from duplex_agent.llm.remote.endpoint import Endpoint
 from duplex_agent.llm.remote.messages import Message
@@ -25,27 +26,40 @@ LONGEST_REFUSAL: Final = 65_536
 
 
 class ChatStream:
-    """One reply as it arrives: filled on the client's thread, emptied by the tick."""
+    """One reply as it arrives: filled on the client's thread, emptied by the tick.
 
-    def __init__(self) -> None:
-        self._arrived: SimpleQueue[Piece | MindError] = SimpleQueue()
+    What a tick sees is decided by time stamps: a piece that came 700 ms after the request is seen
+    700 ms after it, live or in a conversation that is played faster than life.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        """``clock`` in seconds."""
+        self._clock = clock
+        self._asked_s = clock()
+        self._arrived: deque[tuple[float, Piece | LlmError]] = deque()  # ms after the request
+        self._news = threading.Condition()
+        self._over = False  # nothing more will arrive
         self._reading: Future[None] | None = None
         self.ended = False
-        self.failure: MindError | None = None
+        self.failure: LlmError | None = None
 
-    def take(self) -> str:
-        """The text that arrived since the last call; then ``ended`` and ``failure`` are right."""
-        text = ""
-        while not self.ended:
-            try:
-                item = self._arrived.get_nowait()
-            except Empty:
-                break
-            if isinstance(item, Piece):
-                text += item.text
-                self.ended = item.last
-            else:
-                self.ended, self.failure = True, item
+    def take(self, until_ms: int, wait: bool) -> str:
+        """The text that came within ``until_ms`` of the request and was not taken yet; then
+        ``ended`` and ``failure`` are right.
+
+        ``wait``: stay until ``until_ms`` have really passed or the reply is over.
+        """
+        with self._news:
+            while wait and not self._over and (left_ms := until_ms - self._now_ms()) > 0:
+                self._news.wait(left_ms / 1000)
+            text = ""
+            while not self.ended and self._arrived and self._arrived[0][0] <= until_ms:
+                _, item = self._arrived.popleft()
+                if isinstance(item, Piece):
+                    text += item.text
+                    self.ended = item.last
+                else:
+                    self.ended, self.failure = True, item
         return text
 
     def cancel(self) -> None:
@@ -53,9 +67,15 @@ class ChatStream:
         if self._reading is not None:
             self._reading.cancel()
 
-    def put(self, item: Piece | MindError) -> None:
+    def put(self, item: Piece | LlmError) -> None:
         """From the client's thread: more of the reply, or why there will be no more."""
-        self._arrived.put(item)
+        with self._news:
+            self._arrived.append((self._now_ms(), item))
+            self._over = not isinstance(item, Piece) or item.last
+            self._news.notify_all()
+
+    def _now_ms(self) -> float:
+        return (self._clock() - self._asked_s) * 1000
 
     def read_by(self, reading: "Future[None]") -> None:
         """What ``cancel`` ends."""
@@ -105,32 +125,32 @@ class ChatClient:
         endpoint = self._endpoint
         try:
             await self._read(messages, stream.put)
-        except MindError as error:
+        except LlmError as error:
             stream.put(error)
         except TimeoutError:
             seconds = f"{endpoint.timeout_s:g} s"
             stream.put(
-                MindError(
+                LlmError(
                     f"{endpoint.url} sent no text for {seconds}:"
                     " is it busy, or does it need a longer --llm-timeout?"
                 )
             )
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             stream.put(
-                MindError(f"cannot reach {endpoint.url} ({_reason(error)}): is the server running?")
+                LlmError(f"cannot reach {endpoint.url} ({_reason(error)}): is the server running?")
             )
         except httpx2.SSEError as error:
-            stream.put(MindError(f"{endpoint.url} does not stream its replies: {_reason(error)}"))
+            stream.put(LlmError(f"{endpoint.url} does not stream its replies: {_reason(error)}"))
         except httpx2.HTTPError as error:
             stream.put(
-                MindError(
+                LlmError(
                     f"the connection to {endpoint.url} broke off ({_reason(error)}):"
                     " look at the server's log"
                 )
             )
         except Exception as error:  # a fault of ours must not leave the conversation waiting
             log.exception("reading a reply failed")
-            stream.put(MindError(f"reading the reply failed: {_reason(error)}"))
+            stream.put(LlmError(f"reading the reply failed: {_reason(error)}"))
 
     async def _read(self, messages: list[Message], put: Callable[[Piece], None]) -> None:
         endpoint, loop = self._endpoint, asyncio.get_running_loop()
@@ -147,7 +167,7 @@ class ChatClient:
                     said += part
                     if len(said) > LONGEST_REFUSAL:
                         break
-                raise MindError(refusal(endpoint, response.status_code, said, self._key))
+                raise LlmError(refusal(endpoint, response.status_code, said, self._key))
             async for event in source:
                 if last or not event.data:
                     continue  # read on: a connection that is read to its end can be used again
@@ -157,7 +177,7 @@ class ChatClient:
                     silence.reschedule(loop.time() + endpoint.timeout_s)
                 last = piece.last
         if not last:
-            raise MindError(
+            raise LlmError(
                 f"{endpoint.url} ended the stream in the middle of the reply: look at its log"
             )
 

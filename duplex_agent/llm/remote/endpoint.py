@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from duplex_agent.errors import MindError
+from duplex_agent.errors import LlmError
 
 KEY_VARIABLE: Final = "OPENAI_API_KEY"
 DEFAULT_TIMEOUT_S: Final = 10.0
@@ -17,7 +17,7 @@ DEFAULT_TIMEOUT_S: Final = 10.0
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``POST {url}/chat/completions`` for ``model``. Raises MindError for what cannot be one.
+    """``POST {url}/chat/completions`` for ``model``. Raises LlmError for what cannot be one.
 
     ``timeout_s``: how long a reply may go without new text, its beginning included. The key is no
     part of this: it comes from the environment of the process that asks.
@@ -35,18 +35,16 @@ class Endpoint:
         except ValueError:  # a port that is no number, a bracket too few
             usable = False
         if not usable or any(c.isspace() or not c.isprintable() for c in self.url):
-            raise MindError(
+            raise LlmError(
                 f"{self.url!r} is no address of a chat endpoint: give its base,"
                 " for example http://localhost:8080/v1"
             )
         if "@" in parts.netloc:
-            raise MindError(
-                f"take the password out of the URL: the key is read from {KEY_VARIABLE}"
-            )
+            raise LlmError(f"take the password out of the URL: the key is read from {KEY_VARIABLE}")
         if not self.model.strip():
-            raise MindError("name the model that the endpoint should run: --llm-model NAME")
+            raise LlmError("name the model that the endpoint should run: --llm-model NAME")
         if not self.timeout_s > 0:
-            raise MindError(f"a timeout of {self.timeout_s} s is none: give more than 0")
+            raise LlmError(f"a timeout of {self.timeout_s} s is none: give more than 0")
 
     @property
     def completions_url(self) -> str:
@@ -64,21 +62,21 @@ class Endpoint:
 
 
 def api_key() -> str:
-    """The key in the environment, "" without one. Raises MindError if no header could hold it."""
+    """The key in the environment, "" without one. Raises LlmError if no header could hold it."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not (key.isascii() and key.isprintable()):
-        raise MindError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
+        raise LlmError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
     return key
 
 
 def endpoint_of(url: str | None, model: str | None, timeout_s: float) -> Endpoint | None:
     """The endpoint that options ask for; None without any.
 
-    Raises MindError for half of one, and for a key that cannot be one: before a model is loaded.
+    Raises LlmError for half of one, and for a key that cannot be one: before a model is loaded.
     """
     if url is None and model is None:
         return None
     api_key()
     if url is None:
-        raise MindError("--llm-model needs --llm: the URL of the endpoint that runs it")
+        raise LlmError("--llm-model needs --llm: the URL of the endpoint that runs it")
     return Endpoint(url, model or "", timeout_s)

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.parts import FlowOmni
-from duplex_agent.duplex.session import DuplexSession
 from duplex_agent.ear.hearing import HeardWord, Hearing
+from duplex_agent.engine.conversation import Conversation
 from duplex_agent.llm.thinker import Thinker
 from duplex_evals.errors import TargetError
 
@@ -121,7 +121,7 @@ def written_replies(
         config = replace(config, llm=replace(config.llm, system_prompt=instructions))
     # A written turn has no pauses inside, and a single word is a turn.
     floor = replace(config.floor, start_ms=80, min_turn_ms=80, end_silence_ms=80)
-    session = DuplexSession(
+    session = Conversation(
         FlowOmni(ear, thinker, _Pen()),
         replace(config, floor=floor),
         seed,
@@ -130,7 +130,7 @@ def written_replies(
     return [_ask(session, ear, turn) for turn in turns]
 
 
-def _ask(session: DuplexSession, ear: _ReadingEar, turn: str) -> str:
+def _ask(session: Conversation, ear: _ReadingEar, turn: str) -> str:
     silence = np.zeros(USER_TICK_SAMPLES, np.float32)
     for _ in range(_LEAD_TICKS):
         session.tick(silence)

@@ -3,13 +3,17 @@
 The layout of the turns, the sampler and the limits of a reply are those of a conversation.
 """
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Generator, Iterable
+from typing import Any, Final
 
 from duplex_agent.ear.hearing import HeardWord
+from duplex_agent.engine.executor import ThinkerExecutor
+from duplex_agent.engine.run import run_one
+from duplex_agent.llm.protocol import Generation
+from duplex_agent.llm.requests import LlmRequest
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.llm.thinker import Thinker
-from duplex_agent.llm.thinker_mind import ThinkerMind
+from duplex_agent.llm.thinker_llm import ThinkerLlm
 
 _TOKENS_AT_ONCE: Final = 8
 
@@ -20,26 +24,31 @@ class Asker:
     def __init__(self, thinker: Thinker, settings: LlmSettings) -> None:
         self._thinker = thinker
         self._settings = settings
-        self._mind = ThinkerMind(thinker, settings, seed=0)
+        self._llm = ThinkerLlm(thinker, settings, seed=0)
+        self._executor = ThinkerExecutor(thinker)
 
     def reply(self, words: Iterable[HeardWord]) -> str:
         """The reply to a turn of ``words``; "" when there is none to reply to.
 
         As in a conversation, what leaves no room for a reply is not listened to.
         """
-        memory = self._mind.memory
+        record = self._llm.record
         for word in words:
-            if memory.room >= self._settings.reply_positions:
-                memory.hear(word.embeddings, word.text)
-        if not memory.user_text.strip():
-            memory.forget_user()
+            if record.room >= self._settings.reply_positions:
+                record.hear(word.embeddings, word.text)
+        if not record.user_text.strip():
+            record.forget_user()
             return ""
-        writer = self._mind.begin_reply()
-        while not writer.done:
-            writer.write(_TOKENS_AT_ONCE)
-        memory.undo_reply()
-        memory.forget_user()
-        return writer.text.strip()
+        generation = self._llm.begin_reply()
+        run_one(self._write(generation), self._executor)
+        record.roll_back()
+        record.forget_user()
+        return generation.text.strip()
+
+    def _write(self, generation: Generation) -> Generator[LlmRequest, Any, None]:
+        yield from self._llm.record.edits()
+        while not generation.done:
+            yield from generation.write(_TOKENS_AT_ONCE, waited_ms=0)
 
     def reply_to_text(self, text: str) -> str:
         """The reply to a written turn."""

@@ -15,8 +15,8 @@ from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.parts import FlowOmni
-from duplex_agent.duplex.session import DuplexSession
 from duplex_agent.ear.hearing import Ear, HeardWord, Hearing, follow
+from duplex_agent.engine.conversation import Conversation
 from duplex_evals.clips import load_clip
 from duplex_evals.errors import ClipError
 from duplex_evals.recogniser import word_errors
@@ -109,7 +109,7 @@ def converse(subject: Subject, sound: Sound) -> Row:
     """
     ear = _Tap(subject.ear)
     model = FlowOmni(ear, subject.thinker, subject.voice)
-    session = DuplexSession(model, subject.config)
+    session = Conversation(model, subject.config)
     sound = np.pad(sound, (0, -len(sound) % USER_TICK_SAMPLES))
     opened, turns, error = 0, [], ""
     try:

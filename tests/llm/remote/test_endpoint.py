@@ -8,7 +8,7 @@ from typer.testing import CliRunner
 
 from duplex_agent.cli import app
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
-from duplex_agent.errors import MindError
+from duplex_agent.errors import LlmError
 from duplex_agent.llm.remote.endpoint import Endpoint, endpoint_of
 
 URL = "http://localhost:8080/v1"
@@ -41,7 +41,7 @@ def test_the_request_goes_below_the_base(url: str) -> None:
 def test_half_an_endpoint_is_refused_in_one_line(
     url: str | None, model: str | None, timeout_s: float, expected: str
 ) -> None:
-    with pytest.raises(MindError, match=expected) as caught:
+    with pytest.raises(LlmError, match=expected) as caught:
         endpoint_of(url, model, timeout_s)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
@@ -56,7 +56,7 @@ def test_a_key_that_no_header_holds_is_refused_without_showing_it(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(MindError, match="OPENAI_API_KEY") as caught:
+    with pytest.raises(LlmError, match="OPENAI_API_KEY") as caught:
         endpoint_of(URL, "small", 1)
     assert key not in str(caught.value)
 
@@ -64,7 +64,7 @@ def test_a_key_that_no_header_holds_is_refused_without_showing_it(
 @pytest.mark.parametrize("command", [["serve"], ["talk", __file__]])
 def test_the_commands_refuse_a_bad_endpoint_before_anything_else(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--llm", "nonsense", "--llm-model", "small"])
-    assert isinstance(result.exception, MindError)
+    assert isinstance(result.exception, LlmError)
 
 
 def test_the_worker_is_told_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from duplex_agent.duplex.events import Event
 from duplex_agent.engine.worker import Slots
 from duplex_agent.llm.remote.client import ChatClient
 from duplex_agent.llm.remote.endpoint import Endpoint
-from duplex_agent.llm.remote.mind import LONGEST_REPLY, RemoteMind
+from duplex_agent.llm.remote.remote_llm import LONGEST_REPLY, RemoteLlm
 
 QUESTION = say("tell", "", "me", "", "more", rest=6)  # one silent tick before the turn is over
 SYSTEM = ("system", "Be kind.")
@@ -33,7 +33,7 @@ def client(server: ChatServer) -> Iterator[ChatClient]:
 
 @pytest.fixture
 def talk(client: ChatClient) -> Conversation:
-    return Conversation(open_mind=partial(RemoteMind, client), examples=(("Hi.", "Hello."),))
+    return Conversation(open_llm=partial(RemoteLlm, client), examples=(("Hi.", "Hello."),))
 
 
 def hear_until(talk: Conversation, type_: str) -> Event:
@@ -148,7 +148,7 @@ def test_a_call_that_ends_in_the_middle_of_a_reply_closes_the_connection(
     talk: Conversation, server: ChatServer
 ) -> None:
     server.answer = holding("One two three")
-    slots = Slots(lambda seed: talk.session, 1)
+    slots = Slots(lambda seed: talk.call, 1)
     slots.handle({"op": "open", "call": "a"})
     talk.hear(QUESTION)
     hear_until(talk, "reply.started")
@@ -226,7 +226,7 @@ def test_a_failure_is_an_event_that_says_what_to_do_and_the_conversation_goes_on
 ) -> None:
     timeout_s = TIMEOUT_S if name == "silence" else WAIT_S
     client = ChatClient(Endpoint(server.url, "small", timeout_s), key="secret-key")
-    talk = Conversation(open_mind=partial(RemoteMind, client))
+    talk = Conversation(open_llm=partial(RemoteLlm, client))
     server.answer, expected = FAILURES[name]
     assert ask(talk).data["reason"] == "the text of the reply could not be had"
     [error] = talk.of_type("error")
@@ -246,7 +246,7 @@ def test_a_server_that_is_not_there_is_named(server: ChatServer) -> None:
         taken.bind(("127.0.0.1", 0))  # bound and not listening: connections are refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
         client = ChatClient(Endpoint(url, "small"))
-        talk = Conversation(open_mind=partial(RemoteMind, client))
+        talk = Conversation(open_llm=partial(RemoteLlm, client))
         ask(talk)
     [error] = talk.of_type("error")
     assert str(error["message"]).startswith(f"cannot reach {url}")
