@@ -1,4 +1,4 @@
-"""Memory on a real (tiny, random, fp32) language model: its cache is what it says it holds.
+"""The ledger on a real (tiny, random, fp32) language model: its cache is what it says it holds.
 
 In the tiny model only the last layer attends. No cached position then depends on another one, so
 a cache that has slid equals one that has read only what was kept.
@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from duplex_agent.engine.executor import ThinkerExecutor
 from duplex_agent.llm.chat import ChatFormat
+from duplex_agent.llm.ledger import Ledger
 from duplex_agent.llm.load import load_thinker
-from duplex_agent.llm.memory import Memory
+from duplex_agent.llm.requests import Append
 from duplex_agent.llm.thinker import Thinker
 
-LONGEST, EXCHANGE = 96, 32
+LONGEST, TURN = 96, 32
 LETTERS = 20  # token i is the letter i; the markup has ids above
 CHAT = ChatFormat(
     system=(30, 31, 32, 33),
@@ -65,54 +67,63 @@ def ids_of(text: str) -> list[int]:
 
 
 class Call:
-    """A memory, and beside it what was said."""
+    """A ledger and its cache, and beside them what was said."""
 
     def __init__(self, thinker: Thinker, remember: int = LONGEST) -> None:
         self.thinker = thinker
-        self.memory = Memory(thinker, CHAT, EXCHANGE, remember, keep=0.6)
+        self.executor = ThinkerExecutor(thinker)
+        self.ledger = Ledger(CHAT, LONGEST, TURN, remember, keep=0.6)
         self.system = list(CHAT.system)
         self.reply: list[int] | None = None
+
+    def edit(self, *more: Append) -> None:
+        """Bring the cache up to date."""
+        for request in [*self.ledger.edits(), *more]:
+            [result] = self.executor.execute([request])
+            assert result is None, result
 
     def hear(self, ids: list[int]) -> None:
         if self.reply is None:
             for i in ids:
-                if self.memory.room > 12:
-                    self.memory.hear(self.thinker.embed([i]), letters([i]))
+                if self.ledger.room > 12:
+                    self.ledger.hear(self.thinker.embed([i]), letters([i]))
 
-    def take_back(self, ids: list[int]) -> None:
+    def revise(self, ids: list[int]) -> None:
         if self.reply is None:
-            count = min(len(ids), len(self.memory.user_text) - 1)
+            count = min(len(ids), len(self.ledger.user_text) - 1)
             if count > 0:
-                self.memory.take_back(count, count)
+                self.ledger.revise(count, count)
 
     def forget(self, ids: list[int]) -> None:
         if self.reply is None:
-            self.memory.forget_user()
+            self.ledger.forget_user()
 
     def say(self, ids: list[int]) -> None:
         if self.reply is None:
-            if not self.memory.user_text:
+            if not self.ledger.user_text:
                 return
-            self.memory.begin_reply()
+            self.ledger.begin_reply()
             self.reply = []
         for i in ids:
-            if self.memory.reply_fits:
-                self.memory.say(i)
+            if self.ledger.reply_fits:
+                self.ledger.make_room()
+                self.edit(Append(self.ledger.cache, ((i,),)))
+                self.ledger.say()
                 self.reply.append(i)
 
-    def undo(self, ids: list[int]) -> None:
+    def roll_back(self, ids: list[int]) -> None:
         if self.reply is not None:
-            self.memory.undo_reply()
+            self.ledger.roll_back()
             self.reply = None
 
     def end(self, ids: list[int]) -> None:
         if self.reply is not None:
             heard = min(len(ids), len(self.reply))
-            self.memory.end_reply(heard, letters(self.reply[:heard]))
+            self.ledger.end_reply(heard, letters(self.reply[:heard]))
             self.reply = None
 
-    def tidy(self, ids: list[int]) -> None:
-        self.memory.tidy(len(ids) + 1)
+    def prefill(self, ids: list[int]) -> None:
+        self.ledger.prefill(len(ids) + 1)
 
     def user(self, ids: list[int]) -> None:
         self.text("user", ids)
@@ -122,23 +133,23 @@ class Call:
 
     def text(self, role: Literal["user", "assistant"], ids: list[int]) -> None:
         # what waits or is coming is checked by the mind; here it must only not pile up
-        if self.memory.waiting + len(self.system) + len(ids) + 8 < LONGEST - EXCHANGE:
-            self.memory.add_turn(role, letters(ids), ids)
+        if self.ledger.waiting + len(self.system) + len(ids) + 8 < LONGEST - TURN:
+            self.ledger.add_turn(role, letters(ids), ids)
 
     def system_prompt(self, ids: list[int]) -> None:
-        if self.memory.waiting == 0:
+        if self.ledger.waiting == 0:
             self.settle()
             self.system = [30, *ids, 33]
-            self.memory.replace_opening(self.system)
+            self.ledger.replace_prefix(self.system)
 
     def settle(self) -> None:
-        while self.memory.tidy(7):
+        while self.ledger.prefill(7):
             pass
 
     def laid_out(self) -> list[int]:
         """Everything that the memory says it holds, as token ids."""
         ids = list(self.system)
-        for turn in self.memory.exchanges:
+        for turn in self.ledger.pairs:
             if turn.text_of == "user":
                 ids += [*CHAT.user_begin, *ids_of(turn.user), *CHAT.user_close]
             elif turn.text_of == "assistant":
@@ -146,15 +157,15 @@ class Call:
             else:
                 ids += [*CHAT.user_begin, *ids_of(turn.user), *CHAT.user_end]
                 ids += [*ids_of(turn.agent), *CHAT.assistant_end]
-        if self.memory.user_text:
-            ids += [*CHAT.user_begin, *ids_of(self.memory.user_text)]
+        if self.ledger.user_text:
+            ids += [*CHAT.user_begin, *ids_of(self.ledger.user_text)]
         if self.reply is not None:
             ids += [*CHAT.user_end, *self.reply]
         return ids
 
 
 SOME = st.lists(st.integers(0, LETTERS - 1), max_size=16)
-WHAT = ("hear", "hear", "take_back", "say", "say", "end", "undo", "forget", "tidy")
+WHAT = ("hear", "hear", "revise", "say", "say", "end", "roll_back", "forget", "prefill")
 TOLD = ("user", "assistant", "system_prompt")
 STEPS = st.lists(st.tuples(st.sampled_from([*WHAT, *TOLD]), SOME), max_size=40)
 
@@ -167,26 +178,27 @@ def test_after_anything_the_cache_equals_a_fresh_one_fed_with_what_is_remembered
     call = Call(thinker)
     for what, ids in steps:
         getattr(call, what)(ids)
-        assert call.memory.length <= LONGEST
+        assert call.ledger.length <= LONGEST
     call.settle()
-    if not call.memory.waiting:
+    if not call.ledger.waiting:
         check_cache(call)
     call.end(list(range(8)))
     call.forget([])
     call.settle()
     check_cache(call)
-    assert LONGEST - call.memory.length >= EXCHANGE  # a turn never finds too little room
+    assert LONGEST - call.ledger.length >= TURN  # a turn never finds too little room
 
 
 def check_cache(call: Call) -> None:
     """The cache, asked through its last position, answers like one that reads it all afresh."""
-    memory, thinker = call.memory, call.thinker
+    ledger, thinker = call.ledger, call.thinker
+    call.edit()
     told = call.laid_out()
-    assert memory.length == len(told)
+    assert ledger.length == len(told)
     fresh = thinker.new_state()
     thinker.append(fresh, thinker.embed(told))
     answers = []
-    for state in (memory._state, fresh):
+    for state in (ledger.cache.state, fresh):
         thinker.truncate(state, len(told) - 1)
         answers.append(thinker.append(state, thinker.embed(told[-1:])).logits)
     got, wanted = answers
@@ -203,14 +215,14 @@ def test_old_turns_give_way_during_a_turn_and_a_reply_that_need_the_whole_contex
         call.end([0, 0])
     call.hear([6] * 70)
     call.settle()
-    assert call.memory.exchanges == []
+    assert call.ledger.pairs == []
     call.say([7] * 20)
-    assert call.memory.length <= LONGEST
-    assert not call.memory.reply_fits
+    assert call.ledger.length <= LONGEST
+    assert not call.ledger.reply_fits
     call.end([0] * 20)
-    assert len(call.memory.exchanges) == 1
+    assert len(call.ledger.pairs) == 1
     call.settle()
-    assert call.memory.exchanges == []  # it took the room that the next turn needs
+    assert call.ledger.pairs == []  # it took the room that the next turn needs
 
 
 def test_no_more_is_remembered_than_asked_for_although_the_context_has_room(
@@ -223,8 +235,8 @@ def test_no_more_is_remembered_than_asked_for_although_the_context_has_room(
         call.say([4, 5])
         call.end([0, 0])
         call.settle()
-        kept = [turn.positions for turn in call.memory.exchanges]
-        assert sum(kept) == call.memory.length - len(CHAT.system) <= 30
+        kept = [sum(span.positions for span in turn) for turn in call.ledger.turns]
+        assert sum(kept) == call.ledger.length - len(CHAT.system) <= 30
         turns.append(len(kept))
     assert turns == [1, 2, 1, 2, 1, 2]  # of 11 positions; 18 stay when there are too many
     check_cache(call)
@@ -234,10 +246,10 @@ def test_reading_is_bounded_and_the_reply_can_wait_for_it(thinker: Thinker) -> N
     call = Call(thinker)
     call.user([1] * 21)  # 24 positions
     call.hear([2, 3])
-    pieces, before = [], call.memory.length
-    while not call.memory.ready:
-        assert call.memory.tidy(5)
-        pieces.append(call.memory.length - before)
-        before = call.memory.length
+    pieces, before = [], call.ledger.length
+    while not call.ledger.ready:
+        assert call.ledger.prefill(5)
+        pieces.append(call.ledger.length - before)
+        before = call.ledger.length
     assert pieces == [5, 5, 5, 5, 4, 4]  # the last: two tokens heard, behind their markup
-    assert call.memory.length == len(call.laid_out())
+    assert call.ledger.length == len(call.laid_out())

@@ -1,10 +1,16 @@
-"""Facts in the memory of the shipped thinker, before and after old turns were dropped."""
+"""Facts in the record of the shipped thinker, before and after old turns were dropped."""
+
+from collections.abc import Generator
+from typing import Any
 
 import pytest
-from duplex_agent.llm.thinker_mind import ThinkerMind
 
+from duplex_agent.engine.executor import ThinkerExecutor
+from duplex_agent.engine.run import run_one
 from duplex_agent.llm.load import load_thinker
+from duplex_agent.llm.requests import LlmRequest
 from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.llm.thinker_llm import ThinkerLlm
 
 pytestmark = [pytest.mark.assets, pytest.mark.timeout(600)]
 
@@ -20,19 +26,24 @@ FACT = ("My dog is called Rufus and he is very old.", "Okay, I will remember tha
 def test_a_fact_is_answered_although_older_turns_have_been_dropped() -> None:
     thinker = load_thinker(max_length=400)
     settings = LlmSettings(turn_positions=120, max_reply_tokens=14, fresh_replies=0)
-    mind = ThinkerMind(thinker, settings, seed=0)
+    llm = ThinkerLlm(thinker, settings, seed=0)
     turns = [*TALK, FACT, TALK[0]]
     for said, answered in turns:
-        mind.add_text_turn("user", said)
-        mind.add_text_turn("assistant", answered)
-        while mind.memory.tidy(64):
+        llm.add_text_turn("user", said)
+        llm.add_text_turn("assistant", answered)
+        while llm.record.prefill(64):
             pass
-    remembered = [turn.user for turn in mind.memory.exchanges]
+    remembered = [turn.user for turn in llm.record.pairs]
     assert TALK[1][0] not in remembered
     assert FACT[0] in remembered
     for token in thinker.tokenizer.encode(" what is the name of my dog"):
         piece = thinker.tokenizer.decode([token])
-        mind.memory.hear(thinker.embed([token]), piece)
-    writer = mind.begin_reply()
-    writer.write(14)
-    assert "Rufus" in writer.text
+        llm.record.hear(thinker.embed([token]), piece)
+    generation = llm.begin_reply()
+
+    def write() -> Generator[LlmRequest, Any, None]:
+        yield from llm.record.edits()
+        yield from generation.write(14, waited_ms=0)
+
+    run_one(write(), ThinkerExecutor(thinker))
+    assert "Rufus" in generation.text
