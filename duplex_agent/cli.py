@@ -4,16 +4,14 @@ Every command imports what it needs when it runs, so ``--help`` is quick and the
 never sees torch. Errors the project raises on purpose end as one line on stderr, exit code 1.
 """
 
-from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
-from duplex_agent.clock import TICK_MS
 from duplex_agent.errors import DuplexError, TrainingError
-from duplex_agent.llm.remote.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
+from duplex_agent.spec import AgentSpec
+from duplex_agent.spec_options import with_spec
 
 _EXTRAS: Final = {"piper": "train", "matplotlib": "train", "scipy": "train"}
 
@@ -24,22 +22,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-
-LlmUrl = Annotated[
-    str | None,
-    typer.Option(
-        "--llm",
-        metavar="URL",
-        help="let a language model behind an OpenAI-compatible URL write the replies, for example"
-        " http://localhost:8080/v1; a key is read from OPENAI_API_KEY",
-    ),
-]
-LlmModel = Annotated[
-    str | None, typer.Option("--llm-model", metavar="NAME", help="which model it should run")
-]
-LlmTimeout = Annotated[
-    float, typer.Option("--llm-timeout", metavar="SECONDS", help="longest wait for its next text")
-]
 
 InputFile = Annotated[
     Path,
@@ -61,38 +43,6 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-class LookAheadMs(StrEnum):
-    """How far the ear may hear ahead, ms."""
-
-    SHORT = "80"
-    MIDDLE = "160"
-    LONG = "320"
-
-    @property
-    def ticks(self) -> int:
-        return int(self.value) // TICK_MS
-
-
-LookAhead = Annotated[
-    LookAheadMs,
-    typer.Option(help="ms the ear waits before it judges a sound: less is quicker and less exact"),
-]
-
-
-class TokensOption(StrEnum):
-    """What the ear tells the thinker."""
-
-    WORDS = "words"
-    EVERY_TICK = "12.5hz"
-    EVERY_SECOND = "6.25hz"
-
-
-Tokens = Annotated[
-    TokensOption,
-    typer.Option(help="what the ear tells its language model: words, or a neural adapter's tokens"),
-]
-
-
 @app.callback()
 def _options(
     version: Annotated[
@@ -103,15 +53,13 @@ def _options(
 
 
 @app.command()
+@with_spec
 def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
     slots: Annotated[int, typer.Option(min=1, max=256, help="conversations at a time")] = 1,
-    llm: LlmUrl = None,
-    llm_model: LlmModel = None,
-    llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
-    look_ahead: LookAhead = LookAheadMs.LONG,
-    tokens: Tokens = TokensOption.WORDS,
+    *,
+    spec: AgentSpec,
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk.
 
@@ -120,33 +68,24 @@ def serve(
     from duplex_agent.gateway.app import GatewayConfig
     from duplex_agent.gateway.server import serve as serve_gateway
 
-    endpoint = endpoint_of(llm, llm_model, llm_timeout)
-    config = GatewayConfig(
-        slots=slots, llm=endpoint, look_ahead_ticks=look_ahead.ticks, tokens=tokens.value
-    )
-    serve_gateway(host, port, config)
+    serve_gateway(host, port, GatewayConfig(spec, slots=slots))
 
 
 @app.command()
+@with_spec
 def talk(
     source: InputFile,
     out: Annotated[
         Path | None, typer.Option(help="stereo WAV: left the user, right the agent")
     ] = None,
-    json: Annotated[Path | None, typer.Option(help="events, turns and figures as JSON")] = None,
-    llm: LlmUrl = None,
-    llm_model: LlmModel = None,
-    llm_timeout: LlmTimeout = DEFAULT_TIMEOUT_S,
-    look_ahead: LookAhead = LookAheadMs.LONG,
-    tokens: Tokens = TokensOption.WORDS,
+    json: Annotated[Path | None, typer.Option(help="events, turns and results as JSON")] = None,
+    *,
+    spec: AgentSpec,
 ) -> None:
     """Play a recording into the agent and keep what it answers."""
-    endpoint = endpoint_of(llm, llm_model, llm_timeout)
-
-    from duplex_agent.engine.sessions import load_parts
     from duplex_agent.offline.files import talk_file
 
-    talk_file(source, out, json, partial(load_parts, endpoint, look_ahead.ticks, tokens.value))
+    talk_file(source, out, json, spec)
 
 
 @app.command()
@@ -162,11 +101,14 @@ def say(
 
 
 @app.command()
-def listen(source: InputFile, look_ahead: LookAhead = LookAheadMs.LONG) -> None:
+def listen(
+    source: InputFile,
+    look_ahead: Annotated[int, typer.Option(metavar="80|160|320", help="ms, as in talk")] = 320,
+) -> None:
     """Print what the agent understands of a recording."""
     from duplex_agent.offline.files import listen_file
 
-    listen_file(source, look_ahead.ticks)
+    listen_file(source, AgentSpec.of(look_ahead=look_ahead).look_ahead_ticks)
 
 
 @app.command()

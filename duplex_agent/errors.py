@@ -33,6 +33,10 @@ class LlmError(DuplexError):
     """The text of a reply cannot be had from where it should come."""
 
 
+class SpecError(DuplexError):
+    """A setting of the agent is unknown, out of range, or contradicts another."""
+
+
 class TrainingError(DuplexError):
     """A recipe cannot start or go on: unknown name, no data, diverged loss."""
 

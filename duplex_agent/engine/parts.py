@@ -1,13 +1,18 @@
-"""The whole network of the agent: an ear, a thinker and a voice, each with its state outside.
+"""The trained parts of an agent, loaded as its spec says."""
 
-``load`` gives the trained ones.
-"""
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from duplex_agent.clock import USER_TICK_SAMPLES
+from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
+from duplex_agent.duplex.session import OpenLlm
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
+from duplex_agent.llm.remote.endpoint import api_key
+from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.spec import AgentSpec
 
 WARM_UP_TICKS = 6
 
@@ -58,3 +63,27 @@ def warm_up(model: FlowOmni | EarAndVoice) -> None:
         state = model.thinker.new_state()
         for _ in range(WARM_UP_TICKS):
             model.thinker.append(state, model.thinker.embed([1, 2]))
+
+
+def load_parts(spec: AgentSpec) -> tuple[FlowOmni | EarAndVoice, OpenLlm | None]:
+    """What a session is made of: the network, and the LLM where that is not the thinker.
+
+    The key of the endpoint is read from the environment. Raises LlmError for a key that cannot be
+    one, and as ``load`` when a part of the network is missing.
+    """
+    endpoint = spec.endpoint
+    if endpoint is None:
+        return load(spec.look_ahead_ticks, spec.tokens), None
+    from duplex_agent.llm.remote.client import ChatClient
+    from duplex_agent.llm.remote.remote_llm import RemoteLlm
+
+    open_llm = partial(RemoteLlm, ChatClient(endpoint, api_key()))
+    return load_ear_and_voice(spec.look_ahead_ticks), open_llm
+
+
+def session_config(spec: AgentSpec) -> SessionConfig:
+    """The settings of every conversation with the agent."""
+    llm = LlmSettings()
+    if spec.instructions:
+        llm = replace(llm, system_prompt=spec.instructions)
+    return SessionConfig(floor=spec.floor, llm=llm)

@@ -1,20 +1,14 @@
 """What a worker runs in its slots, and the factory that makes the real thing."""
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.events import Tick
-from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
-from duplex_agent.errors import LlmError
-from duplex_agent.llm.remote.endpoint import Endpoint, api_key
-
-if TYPE_CHECKING:
-    from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
-    from duplex_agent.duplex.session import OpenLlm
+from duplex_agent.spec import AgentSpec
 
 
 class Session(Protocol):
@@ -36,56 +30,25 @@ SessionFactory = Callable[[int], Session]
 DEFAULT_FACTORY = "duplex_agent.engine.sessions:load"
 
 
-def load(
-    llm: Endpoint | None = None,
-    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
-    tokens: TokenKind = DEFAULT_TOKENS,
-) -> SessionFactory:
+def load(spec: AgentSpec) -> SessionFactory:
     """Load the network once; every call of the result opens a conversation on it.
 
-    ``llm``: the chat endpoint that writes the replies, in place of the thinker.
-    ``look_ahead_ticks``: how far the ear hears ahead. ``tokens``: what it tells the thinker.
-    Raises AssetError or CheckpointError when a part of the network is missing.
+    Raises AssetError, CheckpointError, ThinkerError or LlmError when a part cannot be had.
     """
-    from duplex_agent.duplex.config import SessionConfig
     from duplex_agent.engine.conversation import Conversation
     from duplex_agent.engine.executor import CpuExecutor
+    from duplex_agent.engine.parts import load_parts, session_config
 
-    model, open_llm = load_parts(llm, look_ahead_ticks, tokens)
-    executor = CpuExecutor(model)
+    parts, open_llm = load_parts(spec)
+    executor = CpuExecutor(parts)
+    config = session_config(spec)
 
     def open_session(seed: int) -> Session:
-        return Conversation(model, SessionConfig(), seed, open_llm=open_llm, executor=executor)
+        return Conversation(parts, config, spec.seed + seed, open_llm=open_llm, executor=executor)
 
-    # The first tick of a process builds kernels and touches every page: not in a conversation.
+    # The first tick of a process builds kernels and touches every page, and reads the prompt that
+    # every conversation begins with: not in a conversation.
     warm_up = open_session(0)
     for _ in range(3):
-        warm_up.tick(np.zeros(1280, dtype=np.float32))
+        warm_up.tick(np.zeros(USER_TICK_SAMPLES, dtype=np.float32))
     return open_session
-
-
-def load_parts(
-    llm: Endpoint | None,
-    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
-    tokens: TokenKind = DEFAULT_TOKENS,
-) -> "tuple[FlowOmni | EarAndVoice, OpenLlm | None]":
-    """What a session is made of: the network, and the LLM where that is not the thinker.
-
-    The key of the endpoint is read from the environment. Raises LlmError for a key that cannot
-    be one and for ``tokens`` that no endpoint can be sent, AssetError or CheckpointError when a
-    part of the network is missing.
-    """
-    import torch
-
-    from duplex_agent.engine import parts
-
-    torch.set_num_threads(1)
-    if llm is None:
-        return parts.load(look_ahead_ticks=look_ahead_ticks, tokens=tokens), None
-    if tokens != "words":
-        raise LlmError(f"a chat endpoint reads words: no {tokens} tokens with --llm")
-    from duplex_agent.llm.remote.client import ChatClient
-    from duplex_agent.llm.remote.remote_llm import RemoteLlm
-
-    open_llm = partial(RemoteLlm, ChatClient(llm, api_key()))
-    return parts.load_ear_and_voice(look_ahead_ticks), open_llm

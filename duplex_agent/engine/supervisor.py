@@ -9,11 +9,10 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Final
 
-from duplex_agent.ear.hearing import TokenKind
 from duplex_agent.engine.link import WorkerLink
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.errors import WorkerDied
-from duplex_agent.llm.remote.endpoint import Endpoint
+from duplex_agent.spec import AgentSpec
 
 log = logging.getLogger(__name__)
 
@@ -37,24 +36,16 @@ Listener = Callable[[WorkerState, str], None]
 class Supervisor:
     """One worker process, kept alive until ``stop``.
 
-    ``factory`` names the callable (``module:attribute``) that loads the model in the worker;
-    it is given ``llm``, the chat endpoint that writes the replies, ``look_ahead_ticks`` of the ear
-    and the ``tokens`` that it gives, where they are not None.
+    ``factory`` names the callable (``module:attribute``) that makes sessions of ``spec`` in the
+    worker.
     """
 
     def __init__(
-        self,
-        factory: str = DEFAULT_FACTORY,
-        slots: int = 1,
-        llm: Endpoint | None = None,
-        look_ahead_ticks: int | None = None,
-        tokens: TokenKind | None = None,
+        self, spec: AgentSpec | None = None, factory: str = DEFAULT_FACTORY, slots: int = 1
     ) -> None:
+        self._spec = spec or AgentSpec()
         self._factory = factory
         self._slots = slots
-        self._llm = llm
-        self._look_ahead_ticks = look_ahead_ticks
-        self._tokens = tokens
         self._process: asyncio.subprocess.Process | None = None
         self._link: WorkerLink | None = None
         self._task: asyncio.Task[None] | None = None
@@ -124,14 +115,7 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with theirs:
             arguments = ["--socket", str(theirs.fileno()), "--factory", self._factory]
-            if self._llm is not None:
-                # With "=", a name that begins with a dash is still a name.
-                arguments += [f"--llm={self._llm.url}", f"--llm-model={self._llm.model}"]
-                arguments += [f"--llm-timeout={self._llm.timeout_s}"]
-            if self._look_ahead_ticks is not None:
-                arguments += ["--look-ahead-ticks", str(self._look_ahead_ticks)]
-            if self._tokens is not None:
-                arguments += ["--tokens", self._tokens]
+            arguments += ["--spec", self._spec.model_dump_json()]
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-m", "duplex_agent.engine.worker", "--slots", str(self._slots)),

@@ -19,7 +19,7 @@ from typing import Any
 from duplex_agent.engine import wire
 from duplex_agent.engine.sessions import DEFAULT_FACTORY, Session, SessionFactory
 from duplex_agent.errors import AudioError, DuplexError
-from duplex_agent.llm.remote.endpoint import DEFAULT_TIMEOUT_S, endpoint_of
+from duplex_agent.spec import AgentSpec
 
 
 class Slots:
@@ -79,16 +79,11 @@ def resolve(dotted: str) -> Any:
     return getattr(importlib.import_module(module), attribute)
 
 
-def serve(
-    connection: socket.socket, factory: str, slots: int, options: dict[str, Any] | None = None
-) -> int:
-    """Load, say ``ready``, answer until the gateway hangs up. Returns the exit code.
-
-    ``options`` are arguments for what ``factory`` names; none are given for what was not asked for.
-    """
+def serve(connection: socket.socket, spec: AgentSpec, factory: str, slots: int) -> int:
+    """Load, say ``ready``, answer until the gateway hangs up. Returns the exit code."""
     connection.sendall(wire.pack({"op": "loading"}))
     try:
-        room = Slots(resolve(factory)(**(options or {})), slots)
+        room = Slots(resolve(factory)(spec), slots)
     except Exception as error:
         if not isinstance(error, DuplexError):
             traceback.print_exc()
@@ -113,23 +108,13 @@ def main() -> None:
     parser.add_argument("--socket", type=int, required=True, help="inherited file descriptor")
     parser.add_argument("--factory", default=DEFAULT_FACTORY, help="module:callable")
     parser.add_argument("--slots", type=int, default=1)
-    parser.add_argument("--llm", help="URL of the chat endpoint that writes the replies")
-    parser.add_argument("--llm-model")
-    parser.add_argument("--look-ahead-ticks", type=int, help="how far the ear hears ahead")
-    parser.add_argument("--tokens", help="what the ear tells the thinker")
-    parser.add_argument("--llm-timeout", type=float, default=DEFAULT_TIMEOUT_S)
+    parser.add_argument("--spec", default="{}", help="AgentSpec as JSON")
     arguments = parser.parse_args()
-    llm = endpoint_of(arguments.llm, arguments.llm_model, arguments.llm_timeout)
-    asked = {
-        "llm": llm,
-        "look_ahead_ticks": arguments.look_ahead_ticks,
-        "tokens": arguments.tokens,
-    }
-    options = {name: value for name, value in asked.items() if value is not None}
+    spec = AgentSpec.from_json(arguments.spec)
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     with socket.socket(fileno=arguments.socket) as connection:
         try:
-            code = serve(connection, arguments.factory, arguments.slots, options)
+            code = serve(connection, spec, arguments.factory, arguments.slots)
         except ConnectionError:
             code = 0
     sys.exit(code)

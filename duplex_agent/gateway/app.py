@@ -12,7 +12,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.staticfiles import StaticFiles
 
-from duplex_agent.ear.hearing import TokenKind
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
 from duplex_agent.gateway.aiortc_seams import check_seams
@@ -20,7 +19,7 @@ from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.call import CallTimeouts
 from duplex_agent.gateway.calls import Calls
 from duplex_agent.gateway.offer import MAX_OFFER_BYTES
-from duplex_agent.llm.remote.endpoint import Endpoint
+from duplex_agent.spec import AgentSpec
 
 PAGE_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -38,26 +37,19 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 @dataclass(frozen=True)
 class GatewayConfig:
-    """What a gateway serves. ``factory`` names what the worker loads (``module:callable``).
-
-    ``llm``: the chat endpoint that writes the replies, in place of the worker's own thinker.
-    ``look_ahead_ticks``: how far the ear hears ahead, ``tokens``: what it tells the thinker, None
-    for its defaults.
+    """What a gateway serves. ``factory`` names what makes the worker's sessions of ``spec``
+    (``module:callable``).
     """
 
+    spec: AgentSpec = field(default_factory=AgentSpec)
     factory: str = DEFAULT_FACTORY
     slots: int = 1
     timeouts: CallTimeouts = field(default_factory=CallTimeouts)
-    llm: Endpoint | None = None
-    look_ahead_ticks: int | None = None
-    tokens: TokenKind | None = None
 
 
 def create_app(config: GatewayConfig) -> FastAPI:
     """The application; its life span is the life span of the worker."""
-    supervisor = Supervisor(
-        config.factory, config.slots, config.llm, config.look_ahead_ticks, config.tokens
-    )
+    supervisor = Supervisor(config.spec, config.factory, config.slots)
     calls = Calls(supervisor, config.timeouts)
 
     @asynccontextmanager
@@ -76,7 +68,7 @@ def create_app(config: GatewayConfig) -> FastAPI:
     app.add_exception_handler(ApiError, _answer_error)
     app.middleware("http")(_guard)
     _add_calls(app, calls)
-    _add_health(app, supervisor, calls, config.slots)
+    _add_health(app, supervisor, calls, config)
     page = resources.files("duplex_agent.gateway") / "web"
     app.mount("/", StaticFiles(directory=str(page), html=True), name="page")
     return app
@@ -99,7 +91,7 @@ def _add_calls(app: FastAPI, calls: Calls) -> None:
         await calls.hang_up(id)
 
 
-def _add_health(app: FastAPI, supervisor: Supervisor, calls: Calls, slots: int) -> None:
+def _add_health(app: FastAPI, supervisor: Supervisor, calls: Calls, config: GatewayConfig) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -110,8 +102,9 @@ def _add_health(app: FastAPI, supervisor: Supervisor, calls: Calls, slots: int) 
         body = {
             "status": str(supervisor.state),
             "detail": supervisor.detail,
-            "slots": slots,
+            "slots": config.slots,
             "calls": len(calls),
+            "agent": config.spec.model_dump(mode="json"),
         }
         return JSONResponse(body, 200 if ready else 503, {} if ready else {"Retry-After": "2"})
 

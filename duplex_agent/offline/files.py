@@ -14,15 +14,13 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from duplex_agent.audio.files import AudioReader, WavWriter
 from duplex_agent.clock import AGENT_RATE_HZ, TICK_MS, USER_RATE_HZ
-from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
-from duplex_agent.duplex.session import OpenLlm
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, HeardWord, follow
 from duplex_agent.engine.conversation import Conversation
+from duplex_agent.engine.parts import load_parts, session_config
 from duplex_agent.errors import AudioError, TextError
 from duplex_agent.offline.recording import StereoRecorder, ticks_of
 from duplex_agent.offline.turns import TurnLog
-
-Parts = tuple[FlowOmni | EarAndVoice, OpenLlm | None]
+from duplex_agent.spec import AgentSpec
 
 TAIL_S = 10  # how long the agent may go on after the user's end
 PHRASE_GAP_MS = 800  # words further apart than this start a new line
@@ -42,13 +40,13 @@ def talk_file(
     source: Path,
     out: Path | None,
     json_out: Path | None,
-    load_parts: Callable[[], Parts] | None = None,
+    spec: AgentSpec | None = None,
 ) -> dict[str, Any]:
     """Play a recording into the agent; print the turns and give the report.
 
     ``out``: stereo WAV, 24 kHz, left the user, right the agent as a live listener would hear it
     (one tick after the sound it reacts to), up to the user's end + 10 s. ``json_out``: the report
-    with all events. ``load_parts`` gives the network and, if it is not the thinker, the LLM.
+    with all events. ``spec`` is the agent, by default the one that ships.
     Raises AudioError for a bad recording or an output that cannot be written.
     """
     with AudioReader(source, USER_RATE_HZ) as reader:
@@ -60,8 +58,9 @@ def talk_file(
             # Both files are opened before the model: a wrong path should not cost a minute.
             report_file = _open_text(json_out, outputs)
             stereo = None if out is None else outputs.enter_context(StereoRecorder(out, total_s))
-            model, open_llm = (load_parts or _load_parts)()
-            session = Conversation(model, open_llm=open_llm)
+            spec = spec or AgentSpec()
+            parts, open_llm = load_parts(spec)
+            session = Conversation(parts, session_config(spec), spec.seed, open_llm=open_llm)
             outputs.callback(session.close)
             begun = time.perf_counter()
             with _progress(total_s) as advance:
@@ -74,6 +73,7 @@ def talk_file(
                     advance()
             report = {
                 "source": str(source),
+                "agent": spec.model_dump(mode="json"),
                 "user_s": round(user_s, 3),
                 "total_s": round(total_s, 3),
                 "rtf": round((time.perf_counter() - begun) / total_s, 3),
@@ -167,15 +167,6 @@ def percentiles(values: list[float]) -> dict[str, float]:
         "p95": round(float(np.percentile(values, 95)), 1),
         "max": round(max(values), 1),
     }
-
-
-def _load_parts() -> Parts:
-    import torch
-
-    from duplex_agent.engine import parts
-
-    torch.set_num_threads(1)
-    return parts.load(), None
 
 
 def _add_word(spans: list[Span], word: HeardWord) -> None:

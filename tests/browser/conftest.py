@@ -18,7 +18,7 @@ LIGHT_SESSIONS = Path(__file__).parents[1] / "engine"
 START = """
 from duplex_agent.gateway.app import GatewayConfig
 from duplex_agent.gateway.server import serve
-serve("127.0.0.1", 0, GatewayConfig({factory!r}))
+serve("127.0.0.1", 0, GatewayConfig(factory={factory!r}))
 """
 
 

@@ -89,7 +89,7 @@ class EchoSession:
         return []
 
 
-def load():
+def load(spec):
     return lambda seed: EchoSession()
 
 
@@ -112,19 +112,20 @@ class _Long(EchoSession):
         return super()._replying(at_ms)
 
 
-def load_long():
+def load_long(spec):
     return lambda seed: _Long()
 
 
-def load_nothing():
+def load_nothing(spec):
     raise CheckpointError("the weights are missing: run duplex-agent doctor")
 
 
-def load_naming(llm):
+def load_naming(spec):
+    llm = spec.endpoint
     raise CheckpointError(f"{llm.url} runs {llm.model}, {llm.timeout_s:g} s")
 
 
-def load_slowly():
+def load_slowly(spec):
     time.sleep(60)
 
 
@@ -137,17 +138,17 @@ class _Fragile(EchoSession):
         return super().tick(user_pcm, played_ms)
 
 
-def load_fragile():
+def load_fragile(spec):
     return lambda seed: _Fragile()
 
 
-def load_fails_once():
+def load_fails_once(spec):
     """Fails in the first worker of a run, works in the next: the flag is a file."""
     flag = Path(os.environ["LIGHT_SESSION_FLAG"])
     if not flag.exists():
         flag.touch()
         raise CheckpointError("not yet")
-    return load()
+    return load(spec)
 
 
 def _floor(floor: str, previous: str, reason: str) -> dict[str, str]:

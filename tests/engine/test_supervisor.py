@@ -22,7 +22,7 @@ def running(factory, scenario, slots=1):
     """Run ``scenario(supervisor)`` with a ready worker, and see that none is left after it."""
 
     async def main():
-        supervisor = Supervisor(f"light_session:{factory}", slots)
+        supervisor = Supervisor(factory=f"light_session:{factory}", slots=slots)
         supervisor.start()
         try:
             await asyncio.wait_for(supervisor.wait_for(WorkerState.READY), 60)
@@ -118,7 +118,7 @@ def test_a_failed_load_is_reported_in_its_own_words_and_tried_again(tmp_path, mo
     details = []
 
     async def main():
-        supervisor = Supervisor("light_session:load_fails_once")
+        supervisor = Supervisor(factory="light_session:load_fails_once")
         supervisor.on_change(lambda state, detail: details.append((state, detail)))
         supervisor.start()
         await asyncio.wait_for(supervisor.wait_for(WorkerState.READY), 60)
@@ -130,7 +130,7 @@ def test_a_failed_load_is_reported_in_its_own_words_and_tried_again(tmp_path, mo
 
 def test_stop_while_the_model_loads_leaves_no_process():
     async def main():
-        supervisor = Supervisor("light_session:load_slowly")
+        supervisor = Supervisor(factory="light_session:load_slowly")
         supervisor.start()
         await asyncio.sleep(1)
         pid = supervisor.pid
@@ -147,7 +147,7 @@ PARENT = """
 import asyncio, sys
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
 async def main():
-    supervisor = Supervisor("light_session:" + sys.argv[1])
+    supervisor = Supervisor(factory="light_session:" + sys.argv[1])
     supervisor.start()
     while supervisor.pid is None:
         await asyncio.sleep(0.01)

@@ -33,7 +33,9 @@ START = """
 from duplex_agent.gateway.app import GatewayConfig
 from duplex_agent.gateway.call import CallTimeouts
 from duplex_agent.gateway.server import serve
-serve("127.0.0.1", 0, GatewayConfig("light_session:{factory}", {slots}, {timeouts}))
+serve("127.0.0.1", 0, GatewayConfig(
+    factory="light_session:{factory}", slots={slots}, timeouts={timeouts}
+))
 """
 
 

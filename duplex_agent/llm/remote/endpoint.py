@@ -67,16 +67,3 @@ def api_key() -> str:
     if not (key.isascii() and key.isprintable()):
         raise LlmError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
     return key
-
-
-def endpoint_of(url: str | None, model: str | None, timeout_s: float) -> Endpoint | None:
-    """The endpoint that options ask for; None without any.
-
-    Raises LlmError for half of one, and for a key that cannot be one: before a model is loaded.
-    """
-    if url is None and model is None:
-        return None
-    api_key()
-    if url is None:
-        raise LlmError("--llm-model needs --llm: the URL of the endpoint that runs it")
-    return Endpoint(url, model or "", timeout_s)

@@ -20,7 +20,7 @@ LIGHT_SESSIONS = Path(__file__).parents[2] / "engine"
 GATEWAY = """
 from duplex_agent.gateway.app import GatewayConfig
 from duplex_agent.gateway.server import serve
-serve("127.0.0.1", 0, GatewayConfig("light_session:load", {slots}))
+serve("127.0.0.1", 0, GatewayConfig(factory="light_session:load", slots={slots}))
 """
 
 

@@ -8,8 +8,9 @@ from typer.testing import CliRunner
 
 from duplex_agent.cli import app
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
-from duplex_agent.errors import LlmError
-from duplex_agent.llm.remote.endpoint import Endpoint, endpoint_of
+from duplex_agent.errors import SpecError
+from duplex_agent.llm.remote.endpoint import Endpoint
+from duplex_agent.spec import AgentSpec
 
 URL = "http://localhost:8080/v1"
 
@@ -41,14 +42,14 @@ def test_the_request_goes_below_the_base(url: str) -> None:
 def test_half_an_endpoint_is_refused_in_one_line(
     url: str | None, model: str | None, timeout_s: float, expected: str
 ) -> None:
-    with pytest.raises(LlmError, match=expected) as caught:
-        endpoint_of(url, model, timeout_s)
+    with pytest.raises(SpecError, match=expected) as caught:
+        AgentSpec.of(llm=url, llm_model=model, llm_timeout=timeout_s)
     assert "\n" not in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
 def test_without_options_there_is_no_endpoint() -> None:
-    assert endpoint_of(None, None, 1) is None
+    assert AgentSpec().endpoint is None
 
 
 @pytest.mark.parametrize("key", ["two\nlines", "schlüssel"])
@@ -56,24 +57,24 @@ def test_a_key_that_no_header_holds_is_refused_without_showing_it(
     key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", key)
-    with pytest.raises(LlmError, match="OPENAI_API_KEY") as caught:
-        endpoint_of(URL, "small", 1)
+    with pytest.raises(SpecError, match="OPENAI_API_KEY") as caught:
+        AgentSpec.of(llm=URL, llm_model="small")
     assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize("command", [["serve"], ["talk", __file__]])
 def test_the_commands_refuse_a_bad_endpoint_before_anything_else(command: list[str]) -> None:
     result = CliRunner().invoke(app, [*command, "--llm", "nonsense", "--llm-model", "small"])
-    assert isinstance(result.exception, LlmError)
+    assert isinstance(result.exception, SpecError)
 
 
 def test_the_worker_is_told_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
-    engine = os.path.join(os.path.dirname(__file__), os.pardir, "engine")
+    engine = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "engine")
     monkeypatch.setenv("PYTHONPATH", engine)
 
     async def detail() -> str:
-        endpoint = Endpoint(URL, "--odd name", 2.5)
-        supervisor = Supervisor("light_session:load_naming", llm=endpoint)
+        spec = AgentSpec(llm=URL, llm_model="--odd name", llm_timeout=2.5)
+        supervisor = Supervisor(spec, "light_session:load_naming")
         supervisor.start()
         try:
             async with asyncio.timeout(60):
