@@ -33,6 +33,10 @@ class LlmError(DuplexError):
     """The text of a reply cannot be had from where it should come."""
 
 
+class SnapshotError(DuplexError):
+    """A snapshot is broken, or of a version or model that cannot go on with it."""
+
+
 class SpecError(DuplexError):
     """A setting of the agent is unknown, out of range, or contradicts another."""
 
@@ -55,3 +59,7 @@ class SessionBroken(DuplexError):
 
 class GatewayError(DuplexError):
     """The server cannot start: port in use, unsuitable library version, address not available."""
+
+
+REFUSALS = {e.__name__: e for e in (AudioError, ContextFull, SnapshotError, TextError)}
+"""What a client can do wrong without harm to the conversation, by name on the wire."""

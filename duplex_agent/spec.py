@@ -100,6 +100,11 @@ class AgentSpec(BaseModel):
         return self.look_ahead // TICK_MS
 
     @property
+    def model(self) -> str:
+        """The language model that writes the replies, by name."""
+        return self.thinker if self.llm_model is None else self.llm_model
+
+    @property
     def endpoint(self) -> Endpoint | None:
         """The chat endpoint that writes the replies, None for the thinker."""
         if self.llm is None:

@@ -102,7 +102,7 @@ class FloorState:
     turn_speech: int = 0  # ticks with speech in it
     last_speech: int = -1  # last tick with speech
     deaf: bool = False  # speech that ran into a forced reply does not count as barge-in
-    turn_end: int = -1  # last tick with speech of the turn that is replied to
+    turn_end: int | None = None  # last tick with speech of the turn that is replied to
     words_in: bool = False  # nothing more is waited for before that reply
 
 
@@ -206,11 +206,13 @@ def _respond(state: FloorState, decisions: list[Decision]) -> FloorState:
     if state.turn_start is not None:
         return _end_turn(state, ASKED, decisions)
     decisions.append(Decision(Kind.REPLY_ASKED, ASKED, state.tick))
-    return replace(state, floor=Floor.REPLYING, deaf=state.speaking, turn_end=-1)
+    return replace(state, floor=Floor.REPLYING, deaf=state.speaking, turn_end=None)
 
 
 def _words_are_in(state: FloorState, evidence: Evidence, config: FloorConfig) -> bool:
     """Whether the ear has given the last words of the turn that ended."""
+    if state.turn_end is None:
+        return True
     behind = evidence.read_until - state.turn_end
     return behind >= ticks(config.words_wait_ms) or (behind >= 0 and evidence.settled)
 

@@ -24,6 +24,7 @@ from duplex_agent.duplex.floor import ASKED, Decision, Evidence, Floor, FloorSta
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
 from duplex_agent.duplex.played import PlayedSound
 from duplex_agent.duplex.requests import Detect, Encode, Request
+from duplex_agent.duplex.snapshot import Snapshot
 from duplex_agent.duplex.user_turn import TurnWords, UserTurn
 from duplex_agent.duplex.vad import Vad, default_vad
 from duplex_agent.ear.hearing import HeardWord, Hearing
@@ -131,6 +132,36 @@ class DuplexSession:
         heard = latest.heard(latest.first_tick * TICK_MS + heard_ms)
         self._record.shorten_reply(heard.tokens, heard.text)
         return heard.text
+
+    def snapshot(self, model: str, played_ms: int | None = None) -> Snapshot:
+        """What another worker needs to go on; ``model`` names the LLM.
+
+        A reply in progress is part of it as far as it was heard at session time ``played_ms``, by
+        default up to now; a user turn in progress as text without a reply.
+        """
+        pairs = self.pairs
+        if self._draft is not None and self._replying:
+            heard = self._draft.heard(self.now_ms if played_ms is None else played_ms)
+            pairs.append(TurnPair(self._record.user_text, heard.text))
+        elif self._record.user_text.strip():
+            pairs.append(TurnPair(self._record.user_text, "", "user"))
+        return Snapshot(
+            model=model,
+            instructions=self._llm.instructions,
+            pairs=pairs,
+            reply_id=self._reply_id,
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Go on with a conversation that began elsewhere; only before the first tick.
+
+        Its turns are read as text, a bounded piece in each tick.
+        """
+        if snapshot.instructions != self._llm.instructions:
+            self._llm.set_instructions(snapshot.instructions)
+        for pair in snapshot.pairs:
+            self._llm.add_pair(pair)
+        self._reply_id = snapshot.reply_id
 
     @property
     def pairs(self) -> list[TurnPair]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.engine import wire
-from duplex_agent.errors import AudioError, SessionBroken, SlotsBusy, WorkerDied
+from duplex_agent.errors import REFUSALS, SessionBroken, SlotsBusy, WorkerDied
 
 HUNG_AFTER_S: Final = 10.0
 
@@ -48,10 +48,14 @@ class WorkerLink:
 
     async def open(self, call: str, seed: int = 0) -> None:
         """Take a slot for ``call``; SlotsBusy when none is free."""
-        reply = await self._request({"op": "open", "call": call, "seed": seed})
-        if reply["op"] == "busy":
-            raise SlotsBusy("every slot of the worker is taken")
-        _raise_error(reply)
+        await self._open({"op": "open", "call": call, "seed": seed})
+
+    async def restore(self, call: str, snapshot: str, seed: int = 0) -> None:
+        """Take a slot and go on with the conversation in ``snapshot``.
+
+        SlotsBusy when none is free, SnapshotError when this worker cannot go on with it.
+        """
+        await self._open({"op": "restore", "call": call, "seed": seed, "snapshot": snapshot})
 
     async def tick(
         self, call: str, user_pcm: NDArray[np.float32], played_ms: int | None = None
@@ -61,11 +65,36 @@ class WorkerLink:
         ``played_ms``: up to which time of the session the listener has heard the agent.
         """
         pcm = wire.encode_pcm(user_pcm)
-        reply = await self._request(
-            {"op": "tick", "call": call, "pcm": pcm, "played_ms": played_ms}
-        )
-        _raise_error(reply)
+        reply = await self._ask({"op": "tick", "call": call, "pcm": pcm, "played_ms": played_ms})
         return TickReply(wire.decode_pcm(reply["pcm"]), reply["events"])
+
+    async def configure(self, call: str, instructions: str) -> None:
+        """Another system prompt from the next turn on; ContextFull or TextError."""
+        await self._ask({"op": "configure", "call": call, "instructions": instructions})
+
+    async def item(self, call: str, role: str, text: str) -> None:
+        """Add a turn of text that asks for no reply; ContextFull or TextError."""
+        await self._ask({"op": "item", "call": call, "role": role, "text": text})
+
+    async def respond(self, call: str) -> None:
+        """Ask for a reply in the next tick."""
+        await self._ask({"op": "respond", "call": call})
+
+    async def cancel(self, call: str) -> None:
+        """End the reply in progress in the next tick."""
+        await self._ask({"op": "cancel", "call": call})
+
+    async def truncate(self, call: str, reply_id: int, heard_ms: int) -> str:
+        """Only so much of the latest reply was heard; the text that stays. TextError."""
+        reply = await self._ask(
+            {"op": "truncate", "call": call, "reply_id": reply_id, "heard_ms": heard_ms}
+        )
+        return str(reply["text"])
+
+    async def snapshot(self, call: str, played_ms: int | None = None) -> str:
+        """The conversation as text that another worker restores."""
+        reply = await self._ask({"op": "snapshot", "call": call, "played_ms": played_ms})
+        return str(reply["snapshot"])
 
     async def close_call(self, call: str) -> None:
         """Give the slot back; a dead worker has none to give back."""
@@ -85,6 +114,17 @@ class WorkerLink:
             await self._writer.wait_closed()
         except ConnectionError:
             return
+
+    async def _open(self, message: wire.Message) -> None:
+        if (await self._ask(message))["op"] == "busy":
+            raise SlotsBusy("every slot of the worker is taken")
+
+    async def _ask(self, message: wire.Message) -> wire.Message:
+        """A request whose refusal is raised as what it was in the worker."""
+        reply = await self._request(message)
+        if reply["op"] == "error":
+            raise REFUSALS.get(reply["code"], SessionBroken)(reply["message"])
+        return reply
 
     async def _request(self, message: wire.Message) -> wire.Message:
         if self.closed.is_set():
@@ -120,11 +160,3 @@ class WorkerLink:
         for reply in self._waiting.values():
             if not reply.done():
                 reply.set_exception(WorkerDied(reason))
-
-
-def _raise_error(reply: wire.Message) -> None:
-    if reply["op"] != "error":
-        return
-    if reply["code"] == "bad_audio":
-        raise AudioError(reply["message"])
-    raise SessionBroken(reply["message"])

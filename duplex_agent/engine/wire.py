@@ -9,6 +9,7 @@ Nothing here can run code from the other side, unlike pickle.
 """
 
 import asyncio
+import select
 import socket
 import struct
 from typing import Any, Final
@@ -47,6 +48,20 @@ def read_blocking(connection: socket.socket) -> Message | None:
         return None
     body = _receive(connection, _length(header))
     return None if body is None else _unpack(body)
+
+
+def read_all(connection: socket.socket, most: int) -> list[Message]:
+    """The next message from a blocking socket and what has come behind it, ``most`` at a time.
+
+    Empty when the other side has closed it.
+    """
+    messages: list[Message] = []
+    while len(messages) < most and (not messages or select.select([connection], [], [], 0)[0]):
+        message = read_blocking(connection)
+        if message is None:
+            break
+        messages.append(message)
+    return messages
 
 
 def encode_pcm(pcm: NDArray[np.float32]) -> bytes:

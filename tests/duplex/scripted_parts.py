@@ -259,15 +259,15 @@ class Conversation:
     ) -> None:
         self.thinker = EchoThinker(max_length)
         ear = NumberEar(self.thinker, late, really)
-        model: FlowOmni | EarAndVoice = FlowOmni(ear, self.thinker, WordVoice())
+        self.parts: FlowOmni | EarAndVoice = FlowOmni(ear, self.thinker, WordVoice())
         if open_llm is not None:
-            model = EarAndVoice(ear, WordVoice(thought=False))
+            self.parts = EarAndVoice(ear, WordVoice(thought=False))
         settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
         settings |= {"turn_positions": 90, "reply_positions": 40, "fresh_replies": 0}
         names = {field.name for field in fields(LlmSettings)}
         llm = settings | {name: config.pop(name) for name in names & config.keys()}
         self.call = RealConversation(
-            model,
+            self.parts,
             SessionConfig(llm=LlmSettings(**llm), **config),
             vad=LevelVad(),
             timer=lambda: 0.0,

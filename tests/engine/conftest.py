@@ -1,8 +1,11 @@
-"""Workers of these tests find their light sessions in this folder."""
+"""Workers of these tests find their light sessions in this folder; scripted parts stand beside."""
 
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "duplex"))
 
 
 @pytest.fixture(autouse=True)

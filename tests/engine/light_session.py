@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.events import Event, Tick
+from duplex_agent.duplex.session import Steps
+from duplex_agent.engine.sessions import Sessions
 from duplex_agent.errors import AudioError, CheckpointError
 
 LOUD = 0.02
@@ -33,7 +35,15 @@ class EchoSession:
         self.reply: list[NDArray[np.float32]] = []
         self.replies = 0
 
-    def tick(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Tick:
+    @property
+    def now_ms(self) -> int:
+        return self.ticks * TICK_MS
+
+    def steps(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Steps:
+        return self.tick(user_pcm)
+        yield
+
+    def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
         if user_pcm.shape != (USER_TICK_SAMPLES,):
             raise AudioError(f"a tick takes {USER_TICK_SAMPLES} samples, got {user_pcm.shape}")
         at_ms = self.ticks * TICK_MS
@@ -89,8 +99,19 @@ class EchoSession:
         return []
 
 
+class Nothing:
+    """Executes nothing: these sessions ask for nothing."""
+
+    def execute(self, requests: list) -> list:
+        raise AssertionError(requests)
+
+
+def sessions(kind: type) -> Sessions:
+    return Sessions(lambda seed: kind(), Nothing(), "echo")
+
+
 def load(spec):
-    return lambda seed: EchoSession()
+    return sessions(EchoSession)
 
 
 class _Long(EchoSession):
@@ -113,7 +134,7 @@ class _Long(EchoSession):
 
 
 def load_long(spec):
-    return lambda seed: _Long()
+    return sessions(_Long)
 
 
 def load_nothing(spec):
@@ -130,16 +151,16 @@ def load_slowly(spec):
 
 
 class _Fragile(EchoSession):
-    def tick(self, user_pcm: NDArray[np.float32], played_ms: int | None = None) -> Tick:
+    def tick(self, user_pcm: NDArray[np.float32]) -> Tick:
         if user_pcm[0] == 1:
             os.kill(os.getpid(), signal.SIGKILL)
         if user_pcm[0] == 2:
             raise ValueError("a bug")
-        return super().tick(user_pcm, played_ms)
+        return super().tick(user_pcm)
 
 
 def load_fragile(spec):
-    return lambda seed: _Fragile()
+    return sessions(_Fragile)
 
 
 def load_fails_once(spec):

@@ -50,7 +50,9 @@ def test_a_tick_over_the_wire_equals_the_same_tick_in_this_process(monkeypatch):
             reply = await supervisor.link.tick("a", block)
             tick = local.tick(block)
             np.testing.assert_array_equal(reply.agent_pcm, tick.agent_pcm)
-            assert reply.events == [event.to_json() for event in tick.events]
+            *events, compute = reply.events
+            assert events == [event.to_json() for event in tick.events]
+            assert compute["type"] == "tick.compute"
             heard = max(heard, float(np.abs(reply.agent_pcm).max()))
         assert heard > 0.1
 

@@ -12,7 +12,9 @@ from chat_server import Answer, Answering, ChatServer, saying
 from scripted_parts import Conversation, say
 
 from duplex_agent.duplex.events import Event
-from duplex_agent.engine.worker import Slots
+from duplex_agent.engine.executor import CpuExecutor
+from duplex_agent.engine.sessions import Sessions
+from duplex_agent.engine.slots import Slots
 from duplex_agent.llm.remote.client import ChatClient
 from duplex_agent.llm.remote.endpoint import Endpoint
 from duplex_agent.llm.remote.remote_llm import LONGEST_REPLY, RemoteLlm
@@ -148,11 +150,11 @@ def test_a_call_that_ends_in_the_middle_of_a_reply_closes_the_connection(
     talk: Conversation, server: ChatServer
 ) -> None:
     server.answer = holding("One two three")
-    slots = Slots(lambda seed: talk.call, 1)
-    slots.handle({"op": "open", "call": "a"})
+    slots = Slots(Sessions(lambda seed: talk.session, CpuExecutor(talk.parts), "small"), 1)
+    slots.handle([{"op": "open", "call": "a"}])
     talk.hear(QUESTION)
     hear_until(talk, "reply.started")
-    assert slots.handle({"op": "close", "call": "a"}) == {"op": "closed"}
+    assert slots.handle([{"op": "close", "call": "a"}]) == [{"op": "closed"}]
     assert server.gone.wait(WAIT_S)
 
 
