@@ -92,7 +92,7 @@ def test_an_interrupted_reply_stops_and_what_was_heard_is_remembered(
     )
     assert any(started), "the question was not answered"
     converse(session, question[:0], 0.24)
-    asked_ms = session.now_ms
+    asked_ms = session.session.now_ms
     # The question again, over the reply, without the silence before it.
     sound, events = converse(session, question[USER_RATE_HZ // 2 :], REST_S)
     flush = of_type(events, "playback.flush")[0]
