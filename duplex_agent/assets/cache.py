@@ -13,12 +13,25 @@ _READ_BYTES: Final = 1 << 20
 
 
 def cache_dir() -> Path:
-    """Folder of the verified files: ``DUPLEX_ASSETS_DIR`` or the user's cache folder."""
+    """Folder of the verified files: ``DUPLEX_ASSETS_DIR`` or the user's cache folder.
+
+    Raises AssetError where neither is set and the user has no home folder.
+    """
     override = os.environ.get("DUPLEX_ASSETS_DIR")
     if override:
-        return Path(override).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "duplex-agent"
+        return expanded(override)
+    return expanded(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "duplex-agent"
+
+
+def expanded(path: str) -> Path:
+    """``path`` with ``~`` as the home folder. Raises AssetError where there is none."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise AssetError(
+            f"{path}: that home folder is not known; set HOME, or DUPLEX_ASSETS_DIR to a folder"
+            " for the pretrained parts"
+        ) from error
 
 
 def present(asset: Asset) -> Path | None:
@@ -29,7 +42,7 @@ def present(asset: Asset) -> Path | None:
     """
     variable = "DUPLEX_ASSET_" + "".join(c if c.isalnum() else "_" for c in asset.name).upper()
     explicit = os.environ.get(variable)
-    local = Path(explicit).expanduser() if explicit else cache_dir() / asset.file
+    local = expanded(explicit) if explicit else cache_dir() / asset.file
     if not local.is_file():
         if explicit:
             raise AssetError(f"{asset.name}: {variable} names {local}, which is not a file")
@@ -56,24 +69,32 @@ def sha256_of(file: Path) -> str:
     return digest.hexdigest()
 
 
+def stamp(file: Path) -> tuple[int, int, int]:
+    """Size and times (ns) of modification and of change: another where the bytes are others.
+
+    The time of change is the file system's own; that of modification anybody can set back.
+    """
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
 # Hashing 100 MB takes a third of a second, at every start of every process. A note beside the file
-# (hash, size, modification time) makes that once per file instead.
+# (hash and stamp) makes that once per file instead.
 def _note(local: Path) -> Path:
     return local.with_name(local.name + ".verified")
 
 
-def _mark(local: Path, asset: Asset) -> str:
-    status = local.stat()
-    return f"{asset.sha256} {status.st_size} {status.st_mtime_ns}\n"
+def _mark(local: Path, asset: Asset) -> bytes:
+    return " ".join([asset.sha256, *map(str, stamp(local))]).encode() + b"\n"
 
 
 def _verified_before(local: Path, asset: Asset) -> bool:
     try:
-        return _note(local).read_text() == _mark(local, asset)
+        return _note(local).read_bytes() == _mark(local, asset)
     except OSError:
         return False
 
 
 def _remember_verified(local: Path, asset: Asset) -> None:
     with contextlib.suppress(OSError):  # read-only cache folder: hashed again next time
-        _note(local).write_text(_mark(local, asset))
+        _note(local).write_bytes(_mark(local, asset))

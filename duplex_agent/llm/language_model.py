@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent import assets
+from duplex_agent.assets.cache import expanded
 from duplex_agent.errors import ThinkerError
 from duplex_agent.llm.gguf_llama import GgufLlama
 from duplex_agent.llm.llama_spec import LlamaSpec, read_spec
@@ -148,7 +149,7 @@ def find_language_model(name: str) -> LanguageModel:
     if name in assets.ASSETS:
         file = assets.path(name)
         return LanguageModel(name, file.parent, file.name, assets.ASSETS[name].sha256)
-    local = Path(name).expanduser()
+    local = expanded(name)
     if local.is_file():
         return LanguageModel(name, local.parent, local.name)
     if local.is_dir():

@@ -1,18 +1,21 @@
 """Folders of derived files in the assets cache: written whole or not at all, rebuilt if damaged.
 
 A folder is written under a temporary name and renamed when complete, beside a manifest of sizes,
-times and SHA-256 sums. A file whose size or time differs from the manifest is hashed again; if its
+times and SHA-256 sums. A file whose size or times differ from the manifest is hashed again; if its
 bytes differ too, the folder is thrown away and built anew.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from duplex_agent import assets
+from duplex_agent.assets.cache import stamp
 from duplex_agent.errors import AssetError
 
 _MANIFEST = "manifest.json"
@@ -32,7 +35,8 @@ def derived_folder(key: str, build: Callable[[Path], None]) -> Path:
             fresh = Path(temporary) / "fresh"
             fresh.mkdir()
             build(fresh)
-            _write_manifest(fresh)
+            files = sorted(fresh.iterdir())
+            _write_manifest(fresh, {f.name: (stamp(f), assets.sha256_of(f)) for f in files})
             # Another process may have built the same meanwhile; then its copy is as good.
             if not is_intact(folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -48,21 +52,24 @@ def is_intact(folder: Path) -> bool:
     """Whether every file of the folder's manifest is there with the bytes it was written with."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
-        return all(_same(folder / name, *entry) for name, entry in manifest.items())
-    except (OSError, ValueError, TypeError, AttributeError):
+        stamps = {name: list(stamp(folder / name)) for name in manifest}
+        moved = [name for name, (known, _) in manifest.items() if stamps[name] != known]
+        # Bytes of another number need no hash to be others.
+        if any(stamps[name][0] != manifest[name][0][0] for name in moved):
+            return False
+        if any(assets.sha256_of(folder / name) != manifest[name][1] for name in moved):
+            return False
+    except (OSError, ValueError, TypeError, AttributeError, IndexError):
         return False
+    if moved:  # copied from elsewhere: hashed once, not at every start
+        entries = {name: (stamps[name], sha256) for name, (_, sha256) in manifest.items()}
+        with contextlib.suppress(OSError):  # a read-only cache is hashed again
+            _write_manifest(folder, entries)
+    return True
 
 
-def _same(file: Path, size: int, modified_ns: int, sha256: str) -> bool:
-    status = file.stat()
-    if status.st_size != size:
-        return False
-    return status.st_mtime_ns == modified_ns or assets.sha256_of(file) == sha256
-
-
-def _write_manifest(folder: Path) -> None:
-    entries = {
-        file.name: (file.stat().st_size, file.stat().st_mtime_ns, assets.sha256_of(file))
-        for file in sorted(folder.iterdir())
-    }
-    (folder / _MANIFEST).write_text(json.dumps(entries, indent=1))
+def _write_manifest(folder: Path, entries: dict[str, Any]) -> None:
+    """Put the manifest into place whole: another process may be reading it."""
+    with tempfile.NamedTemporaryFile("w", dir=folder, prefix=".manifest-", delete=False) as file:
+        json.dump(entries, file, indent=1)
+    os.replace(file.name, folder / _MANIFEST)

@@ -78,6 +78,31 @@ def test_a_half_written_file_in_the_cache_is_named_not_used(asset):
         assets.path("made-part")
 
 
+def test_a_file_changed_in_place_is_noticed_though_size_and_time_are_the_same(asset):
+    local = assets.path("made-part")
+    before = local.stat()
+    local.write_bytes(bytes(before.st_size))
+    os.utime(local, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(AssetError, match=r"wrong hash in .*made\.bin"):
+        assets.path("made-part")
+
+
+def test_a_note_that_is_not_text_is_not_believed(asset):
+    local = assets.path("made-part")
+    note = local.with_name("made.bin.verified")
+    noted = note.read_bytes()
+    note.write_bytes(b"\xff\x00" * 40)
+    assert assets.path("made-part") == local
+    assert note.read_bytes() == noted
+
+
+def test_an_unknown_home_folder_is_one_clear_line(monkeypatch):
+    # What a user without HOME and without an entry in the list of users has for "~".
+    monkeypatch.setenv("DUPLEX_ASSETS_DIR", "~nobody-of-that-name/parts")
+    with pytest.raises(AssetError, match=r"^~nobody-of-that-name/parts: .*set HOME"):
+        assets.path("silero-vad")
+
+
 def test_no_network_is_one_clear_line(asset, monkeypatch):
     monkeypatch.delenv("PIP_NO_INDEX")
     monkeypatch.delenv("PIP_FIND_LINKS")

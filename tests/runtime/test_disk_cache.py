@@ -1,7 +1,10 @@
+import os
 from pathlib import Path
 
 import pytest
 
+from duplex_agent import assets
+from duplex_agent.assets import sha256_of
 from duplex_agent.errors import AssetError
 from duplex_agent.runtime.disk_cache import derived_folder
 
@@ -34,12 +37,16 @@ def test_interrupted_build_leaves_nothing() -> None:
     assert [entry.name for entry in folder.parent.iterdir()] == ["thing"]
 
 
-@pytest.mark.parametrize("damage", ["change", "cut", "remove", "manifest"])
+@pytest.mark.parametrize("damage", ["change", "same time", "cut", "remove", "manifest"])
 def test_damaged_folder_is_rebuilt(damage: str) -> None:
     folder = derived_folder("thing", lambda fresh: write("first", fresh))
     file = folder / "a.txt"
     if damage == "change":
         file.write_text("fIrst")
+    elif damage == "same time":
+        before = file.stat()
+        file.write_text("fIrst")
+        os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
     elif damage == "cut":
         file.write_text("fir")
     elif damage == "remove":
@@ -50,14 +57,19 @@ def test_damaged_folder_is_rebuilt(damage: str) -> None:
     assert file.read_text() == "second"
 
 
-def test_copied_cache_is_not_rebuilt() -> None:
+def test_copied_cache_is_hashed_once_and_not_rebuilt(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = derived_folder("thing", lambda fresh: write("first", fresh))
     file = folder / "a.txt"
     text = file.read_text()
     file.unlink()
     file.write_text(text)  # same bytes, another time
-    derived_folder("thing", lambda fresh: write("second", fresh))
-    assert file.read_text() == "first"
+    hashed: list[Path] = []
+    monkeypatch.setattr(assets, "sha256_of", lambda f: hashed.append(f) or sha256_of(f))
+    for _ in range(2):
+        derived_folder("thing", lambda fresh: write("second", fresh))
+        assert file.read_text() == "first"
+        assert hashed == [file]
+    assert {entry.name for entry in folder.iterdir()} == {"a.txt", "manifest.json"}
 
 
 def test_cache_that_cannot_be_written_is_named(
