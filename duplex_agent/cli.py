@@ -10,8 +10,10 @@ from typing import Annotated, Final
 import typer
 
 from duplex_agent.errors import DuplexError, TrainingError
+from duplex_agent.printable import printable
 from duplex_agent.spec import AgentSpec
 from duplex_agent.spec_options import with_spec
+from duplex_agent.terminal import say_error
 
 _EXTRAS: Final = {"piper": "train", "matplotlib": "train", "scipy": "train"}
 
@@ -28,9 +30,6 @@ InputFile = Annotated[
     typer.Argument(
         metavar="IN",
         help="sound file: WAV, FLAC or OGG, any rate and channel count",
-        exists=True,
-        dir_okay=False,
-        readable=True,
     ),
 ]
 
@@ -161,9 +160,9 @@ def _train(
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     folder = out or work / "weights"
     loss = run(recipe, config, work, device, folder, stop_after=steps)
-    typer.echo(f"{name}: loss {loss:.4f}; log and plot in {work}")
+    typer.echo(f"{name}: loss {loss:.4f}; log and plot in {printable(str(work))}")
     if steps is None or steps >= config.steps:
-        typer.echo(f"weights in {folder}")
+        typer.echo(f"weights in {printable(str(folder))}")
 
 
 @app.command()
@@ -185,5 +184,5 @@ def main() -> None:
     try:
         app(prog_name="duplex-agent")
     except DuplexError as error:
-        typer.secho(f"duplex-agent: {error}", err=True, fg=typer.colors.RED)
+        say_error("duplex-agent", error)
         raise SystemExit(1) from error

@@ -11,11 +11,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from duplex_agent import assets
 from duplex_agent.errors import AssetError
+from duplex_agent.printable import printable
+from duplex_agent.terminal import Console
 
 WEIGHTS_DIR: Final = Path(__file__).resolve().parent / "weights"
 NEEDED_WEIGHTS: Final = ("ear", "thinker-style", "phones", "mouth", "codec")
@@ -23,7 +25,9 @@ OPTIONAL_WEIGHTS: Final = ("adapter",)
 _LIBRARIES: Final = ("torch", "transformers", "onnxruntime", "aiortc")
 _CPU_FLAGS: Final = ("avx2", "avx512_vnni", "amx_bf16", "asimd")
 
-Row = tuple[str, str, str]
+Cell = str | Text
+Row = tuple[Cell, Cell, Cell]
+_ABSENT: Final = "not fetched"
 
 
 def examine(everything: bool, fetch: bool) -> bool:
@@ -58,7 +62,7 @@ def _machine() -> Iterator[Row]:
         try:
             yield library, metadata.version(library), ""
         except metadata.PackageNotFoundError:
-            yield library, "[red]not installed[/]", "make setup"
+            yield library, _red("not installed"), "make setup"
     yield "processor", f"{os.cpu_count()} cores", " ".join(_cpu_flags()) or "no known extension"
     yield "GPU", _gpu() or "none", ""
 
@@ -79,7 +83,7 @@ def _gpu() -> str:
 
 def _pretrained(console: Console, everything: bool, fetch: bool) -> bool:
     fine = True
-    rows = []
+    rows: list[Row] = []
     for asset in assets.ASSETS.values():
         wanted = everything or asset.use == "run"
         try:
@@ -88,35 +92,39 @@ def _pretrained(console: Console, everything: bool, fetch: bool) -> bool:
             local = assets.present(asset)
             # The table is the place for the slow look: read every byte again.
             right = local is not None and assets.sha256_of(local) == asset.sha256
-            state = "here" if right else "[red]damaged[/]" if local else "not fetched"
+            state = "here" if right else "damaged" if local else _ABSENT
         except AssetError as error:
-            right, state = False, f"[red]{error}[/]"
-        if wanted and not right:
-            fine = False
-            state = state if state.startswith("[red]") else f"[red]{state}[/]"
-        rows.append((asset.name, f"{_size(asset.size)}, {asset.licence}, {asset.use}", state))
+            right, state = False, str(error)
+        fine = fine and (right or not wanted)
+        harmless = right or (state == _ABSENT and not wanted)
+        shown = state if harmless else _red(state)
+        rows.append((asset.name, f"{_size(asset.size)}, {asset.licence}, {asset.use}", shown))
     _print(console, f"pretrained parts in {assets.cache_dir()}", ("part", "", "state"), rows)
     return fine
 
 
 def _weights(console: Console) -> bool:
     fine = True
-    rows = []
+    rows: list[Row] = []
     for name in (*NEEDED_WEIGHTS, *OPTIONAL_WEIGHTS):
         file = WEIGHTS_DIR / f"{name}.safetensors"
         try:
             about = ", ".join(f"{k} {v}" for k, v in _safetensors_metadata(file).items())
             rows.append((name, _size(file.stat().st_size), about or "here"))
         except FileNotFoundError:
-            missing = "missing"
-            if name in NEEDED_WEIGHTS:
-                fine, missing = False, "[red]missing[/]"
-            rows.append((name, "", f"{missing}: duplex-agent train {name}"))
+            missing = f"missing: duplex-agent train {name}"
+            needed = name in NEEDED_WEIGHTS
+            fine = fine and not needed
+            rows.append((name, "", _red(missing) if needed else missing))
         except (OSError, ValueError) as error:
             fine = False
-            rows.append((name, "", f"[red]unreadable: {error}[/]"))
+            rows.append((name, "", _red(f"unreadable: {error}")))
     _print(console, f"trained weights in {WEIGHTS_DIR}", ("network", "", "state"), rows)
     return fine
+
+
+def _red(text: str) -> Text:
+    return Text(printable(text), style="red")
 
 
 def _size(count: int) -> str:

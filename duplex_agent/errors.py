@@ -1,6 +1,11 @@
 """Typed errors. Each message is one line that says what is wrong and what to do."""
 
 
+def reason(error: OSError) -> str:
+    """What the system says was wrong, such as "no such file or directory"."""
+    return error.strerror.lower() if error.strerror else str(error)
+
+
 class DuplexError(Exception):
     """Base of every error the project raises on purpose."""
 

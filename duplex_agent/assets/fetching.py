@@ -22,12 +22,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from duplex_agent.assets.cache import present, sha256_of
 from duplex_agent.assets.table import ASSETS, Asset, HubFile, NpmTarball, Wheel
 from duplex_agent.errors import AssetError
+from duplex_agent.terminal import Console
 
 _STAGING: Final = ".fetch-"
 _STALE_S: Final = 24 * 3600
@@ -219,7 +219,7 @@ def _sweep(cache: Path) -> None:
 
 def _bar() -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(),
         TransferSpeedColumn(),

@@ -3,7 +3,8 @@
 Everything that is wrong with a file becomes one AudioError line that names the file.
 """
 
-import contextlib
+import os
+import stat
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ import soundfile
 from numpy.typing import NDArray
 
 from duplex_agent.audio.resample import StreamResampler, check_rate
-from duplex_agent.errors import AudioError
+from duplex_agent.errors import AudioError, reason
+from duplex_agent.output_file import OutputFile
 
 # A stream is read in blocks, so its limit only keeps a mistaken path from running for days.
 MAX_STREAM_S = 6 * 3600
@@ -136,40 +138,40 @@ class WavWriter:
     """A 16-bit WAV written block by block, so that a long run needs no memory.
 
     The header is written here and not by libsndfile, which reports a full disk or a missing
-    folder as "System error". Raises AudioError when the file cannot be made or written.
+    folder as "System error". Raises AudioError when the file cannot be made or written; nothing
+    of it is left then, nor after an error inside ``with``.
     """
 
     def __init__(self, path: Path | str, rate_hz: int, channels: int) -> None:
-        self.path = Path(path)
         self.rate_hz = rate_hz
         self.channels = channels
         self._data_bytes = 0
-        with self._readable_errors():
-            self._file = open(self.path, "wb")  # noqa: SIM115 - closed by close()
-            self._file.write(self._header())
-            self._file.flush()  # a full disk shows now, not after the work
+        self._file = OutputFile(path)
+        self._file.write(self._header())
+        self._file.flush()  # a full disk shows now, not after the work
+
+    @property
+    def path(self) -> Path:
+        """Where the file lies."""
+        return self._file.path
 
     def write(self, block: NDArray[np.float32]) -> None:
         """Append samples [n] or [n, channels] in -1..1; louder ones are clipped."""
         data = np.rint(np.clip(block, -1.0, 1.0) * 32767).astype("<i2").tobytes()
         if self._data_bytes + len(data) > MAX_WAV_BYTES:
             raise AudioError(f"cannot write {self.path}: a WAV file ends at 4 GiB")
-        with self._readable_errors():
-            self._file.write(data)
+        self._file.write(data)
         self._data_bytes += len(data)
 
     def close(self) -> None:
         """Write what is buffered and the final header."""
-        if self._file.closed:
-            return
-        with self._readable_errors():
-            try:
-                self._file.flush()
-                if self._file.seekable():
-                    self._file.seek(0)
-                    self._file.write(self._header())
-            finally:
-                self._file.close()
+        if not self._file.closed:
+            self._file.write_start(self._header())
+            self._file.close()
+
+    def discard(self) -> None:
+        """Remove the file."""
+        self._file.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -182,9 +184,8 @@ class WavWriter:
     ) -> None:
         if kind is None:
             self.close()
-            return
-        with contextlib.suppress(AudioError):  # the first error is the one to show
-            self.close()
+        else:
+            self.discard()
 
     def _header(self) -> bytes:
         frame_bytes = 2 * self.channels
@@ -195,13 +196,6 @@ class WavWriter:
             + struct.pack("<4sI", b"data", self._data_bytes)
         )
 
-    @contextlib.contextmanager
-    def _readable_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise AudioError(f"cannot write {self.path}: {_reason(error)}") from error
-
 
 def write_wav(path: Path | str, samples: NDArray[np.float32], rate_hz: int) -> None:
     """Write samples [n] or [n, channels] as 16-bit WAV. Raises AudioError."""
@@ -211,17 +205,18 @@ def write_wav(path: Path | str, samples: NDArray[np.float32], rate_hz: int) -> N
 
 def _open_sound(path: Path) -> soundfile.SoundFile:
     try:
-        if path.stat().st_size == 0:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise AudioError(f"{path} is a folder, not a file")
+        if not stat.S_ISREG(status.st_mode):
+            # A file is read twice: once for its errors, before anything is done with it.
+            raise AudioError(f"{path} is a pipe or a device, not a file: save the sound to a file")
+        if status.st_size == 0:
             raise AudioError(f"{path} is empty: 0 bytes")
-        if not path.is_file():
-            raise AudioError(f"{path} is not a file")
-        return soundfile.SoundFile(path)
+        # As bytes, for soundfile cannot encode a name that is not UTF-8.
+        return soundfile.SoundFile(os.fsencode(path))
     except OSError as error:
-        raise AudioError(f"cannot read {path}: {_reason(error)}") from error
+        raise AudioError(f"cannot read {path}: {reason(error)}") from error
     except (soundfile.LibsndfileError, TypeError) as error:
         # soundfile raises TypeError for names that it takes for headerless sound (.raw)
         raise AudioError(f"{path} is not a sound file that can be read (WAV, FLAC, OGG)") from error
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror.lower() if error.strerror else str(error)

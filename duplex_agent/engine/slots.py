@@ -13,6 +13,7 @@ from duplex_agent.engine import wire
 from duplex_agent.engine.run import run_many
 from duplex_agent.engine.sessions import Session, Sessions
 from duplex_agent.errors import REFUSALS, DuplexError
+from duplex_agent.printable import printable
 
 
 class Slots:
@@ -139,7 +140,7 @@ class Slots:
 
 def one_line(error: Exception) -> str:
     """What to tell of an error: its own words, or its type too where it was not expected."""
-    text = " ".join(str(error).split())
+    text = printable(" ".join(str(error).split()))  # half a character could not be sent
     return text if isinstance(error, DuplexError) else f"{type(error).__name__}: {text}"
 
 
@@ -154,7 +155,7 @@ def _ticked(tick: Tick, compute: Event) -> wire.Message:
 def _reply_to(error: Exception) -> wire.Message:
     code = type(error).__name__
     if code in REFUSALS:
-        return _error(code, str(error))
+        return _error(code, one_line(error))
     traceback.print_exception(error)
     return _error("session_broken", one_line(error))
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from duplex_agent.audio.files import AudioReader, WavWriter
@@ -17,10 +16,13 @@ from duplex_agent.clock import AGENT_RATE_HZ, TICK_MS, USER_RATE_HZ
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, HeardWord, follow
 from duplex_agent.engine.conversation import Conversation
 from duplex_agent.engine.parts import load_parts, session_config
-from duplex_agent.errors import AudioError, TextError
+from duplex_agent.errors import TextError
 from duplex_agent.offline.recording import StereoRecorder, ticks_of
 from duplex_agent.offline.turns import TurnLog
+from duplex_agent.output_file import OutputFile
+from duplex_agent.printable import printable
 from duplex_agent.spec import AgentSpec
+from duplex_agent.terminal import Console
 
 TAIL_S = 10  # how long the agent may go on after the user's end
 PHRASE_GAP_MS = 800  # words further apart than this start a new line
@@ -56,7 +58,7 @@ def talk_file(
         events: list[dict[str, Any]] = []
         with contextlib.ExitStack() as outputs:
             # Both files are opened before the model: a wrong path should not cost a minute.
-            report_file = _open_text(json_out, outputs)
+            report_file = None if json_out is None else outputs.enter_context(OutputFile(json_out))
             stereo = None if out is None else outputs.enter_context(StereoRecorder(out, total_s))
             spec = spec or AgentSpec()
             parts, open_llm = load_parts(spec)
@@ -85,7 +87,7 @@ def talk_file(
                 "events": events,
             }
             if report_file is not None:
-                report_file(json.dumps(report, indent=1))
+                report_file.write(json.dumps(report, indent=1).encode())
     _print_report(report, log)
     return report
 
@@ -122,22 +124,23 @@ def say_text(text: str, out: Path, speed: float = 1.0) -> float:
     seconds = ticks * TICK_MS / 1000
     rtf = (time.perf_counter() - begun) / seconds
     console = Console()
-    console.print(f"{out}: {seconds:.1f} s of speech, {rtf:.2f} of real time", highlight=False)
+    console.print(f"{printable(str(out))}: {seconds:.1f} s of speech, {rtf:.2f} of real time")
     if stream.left_out:
         words = " ".join(stream.left_out)
-        console.print(f"left out, for it cannot be spoken: {words}", highlight=False, markup=False)
+        console.print(f"left out, for it cannot be spoken: {words}")
     return seconds
 
 
 def listen_file(source: Path, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> list[Span]:
     """Print what the ear understands of a recording, with times. Raises AudioError."""
-    from duplex_agent.ear.load import load_ear
-
     console = Console()
     spans: list[Span] = []
     words: list[HeardWord] = []
     with AudioReader(source, USER_RATE_HZ) as reader:
         length_s = reader.scan()
+        # Heavy, so after the file is known to be sound.
+        from duplex_agent.ear.load import load_ear
+
         ear = load_ear(look_ahead_ticks=look_ahead_ticks)
         state = ear.new_state()
         with _progress(length_s) as advance:
@@ -148,11 +151,8 @@ def listen_file(source: Path, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> lis
     for word in words:
         _add_word(spans, word)
     for span in spans:
-        console.print(
-            f"{span.start_ms / 1000:8.2f} - {span.end_ms / 1000:.2f} s  {span.text.strip()}",
-            highlight=False,
-            markup=False,
-        )
+        start_s, end_s = span.start_ms / 1000, span.end_ms / 1000
+        console.print(f"{start_s:8.2f} - {end_s:.2f} s  {span.text.strip()}")
     if not spans:
         console.print("nothing understood")
     return spans
@@ -178,29 +178,6 @@ def _add_word(spans: list[Span], word: HeardWord) -> None:
         spans.append(Span(start_ms, end_ms, word.text))
 
 
-def _open_text(path: Path | None, outputs: contextlib.ExitStack) -> Callable[[str], None] | None:
-    """A writer for a text file that is opened now. Raises AudioError with one line."""
-    if path is None:
-        return None
-
-    def failed(error: OSError) -> AudioError:
-        return AudioError(f"cannot write {path}: {(error.strerror or str(error)).lower()}")
-
-    try:
-        file = outputs.enter_context(path.open("w", encoding="utf-8"))
-    except OSError as error:
-        raise failed(error) from error
-
-    def write(text: str) -> None:
-        try:
-            file.write(text)
-            file.flush()
-        except OSError as error:
-            raise failed(error) from error
-
-    return write
-
-
 @contextlib.contextmanager
 def _progress(seconds: float) -> Iterator[Callable[[], None]]:
     """A progress bar on stderr for long work; call the result once per tick."""
@@ -224,12 +201,11 @@ def _print_report(report: dict[str, Any], log: TurnLog) -> None:
     for event in report["events"]:
         if event["type"] == "error":
             at_s = event["at_ms"] / 1000
-            console.print(f"{at_s:.2f} s: {event['message']}", highlight=False, markup=False)
+            console.print(f"{at_s:.2f} s: {event['message']}")
     compute = report["compute_ms"]
     while_speaking = compute["speaking"] or compute["all"]
     console.print(
         f"{report['total_s']:.1f} s at {report['rtf']:.2f} of real time;"
         f" compute per tick p50 {compute['all']['p50']} ms, p95 {compute['all']['p95']} ms,"
-        f" while speaking p50 {while_speaking['p50']} ms, p95 {while_speaking['p95']} ms",
-        highlight=False,
+        f" while speaking p50 {while_speaking['p50']} ms, p95 {while_speaking['p95']} ms"
     )

@@ -69,12 +69,12 @@ class StereoRecorder:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if kind is None:
-            self._user = np.concatenate([self._user, self._resampler.finish()])
-            self._write()
-        self._writer.__exit__(kind, error, trace)
-        if kind is not None and self._writer.path.is_file():
-            self._writer.path.unlink()
+        if kind is not None:
+            self._writer.discard()
+            return
+        self._user = np.concatenate([self._user, self._resampler.finish()])
+        self._write()
+        self._writer.close()
 
     def _write(self) -> None:
         count = min(len(self._user), len(self._agent), self._left_samples)

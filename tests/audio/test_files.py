@@ -1,5 +1,8 @@
 """Sound files: every rate, channel count and kind; every wrong file gives one clear line."""
 
+import os
+import resource
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +85,21 @@ def test_not_sound_is_one_line(tmp_path: Path, name: str, content: bytes, messag
     assert "\n" not in str(caught.value)
 
 
+def test_a_pipe_is_refused_by_name_without_waiting_for_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(AudioError, match=r"pipe\.wav is a pipe or a device"):
+        read_audio(tmp_path / "pipe.wav", 16_000)
+    with pytest.raises(AudioError, match=r"/dev/null is a pipe or a device"):
+        read_audio("/dev/null", 16_000)
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.wav", b"two\nlines\x1b[31m.wav"])
+def test_a_file_may_have_any_name_that_the_system_allows(tmp_path: Path, name: bytes) -> None:
+    path = tmp_path / os.fsdecode(name)
+    write_wav(path, tone(16_000), 16_000)
+    assert len(read_audio(path, 16_000)) == 16_000
+
+
 def test_missing_file_and_folder_are_one_line(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="no such file"):
         read_audio(tmp_path / "absent.wav", 16_000)
@@ -126,3 +144,30 @@ def test_stereo_wav_holds_what_was_written(tmp_path: Path) -> None:
 def test_unwritable_output_is_one_line(tmp_path: Path, target: str, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         write_wav(tmp_path / target, tone(24_000, 3.0), 24_000)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """The system takes no more than 100 kB of any file: a disk that fills up, without the disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("seconds", [2.09, 6.0])  # a little too much, found on closing; and far
+def test_a_disk_that_fills_up_leaves_no_half_file(
+    tmp_path: Path, full_disk: None, seconds: float
+) -> None:
+    with pytest.raises(AudioError, match=r"cannot write .*x\.wav"):
+        write_wav(tmp_path / "x.wav", tone(24_000, seconds), 24_000)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_in_the_work_leaves_no_half_file_and_spares_devices(tmp_path: Path) -> None:
+    bad = [tone(24_000), "no sound"]
+    for path in (tmp_path / "x.wav", Path("/dev/null")):
+        with pytest.raises(TypeError), WavWriter(path, 24_000, 1) as writer:
+            list(map(writer.write, bad))
+    assert list(tmp_path.iterdir()) == []
+    assert Path("/dev/null").exists()

@@ -57,6 +57,16 @@ def test_gpl_code_is_imported_by_training_only():
     assert all(module.startswith("duplex_agent.train.") for module in users), users
 
 
+def test_everything_is_printed_through_the_console_that_lets_no_text_act():
+    users = {
+        module
+        for module, file in modules("duplex_agent").items()
+        for name in imported(file)
+        if name.startswith("rich.console")
+    }
+    assert users == {"duplex_agent.terminal"}
+
+
 def test_the_tracked_tree_stays_small():
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode != 0:

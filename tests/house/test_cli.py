@@ -1,5 +1,6 @@
 """The command line's manners: quick to start, one line for an expected error, honest exit codes."""
 
+import os
 import subprocess
 import sys
 
@@ -30,11 +31,16 @@ def test_an_expected_error_is_one_line_on_stderr_and_exit_code_1(monkeypatch, ca
     assert line.startswith("duplex-agent: no recipe called 'no-such-recipe'")
 
 
-def test_a_missing_input_file_is_named(tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "300")
-    result = runner.invoke(app, ["listen", str(tmp_path / "nothing.wav")])
-    assert result.exit_code == 2
-    assert "nothing.wav" in result.stderr
+@pytest.mark.parametrize("command", ["listen", "talk"])
+@pytest.mark.parametrize("name", [b"no[b]thing.wav", b"a\nb\x1b[31m\xe9.wav"])
+def test_a_missing_input_file_is_one_line_that_names_it(tmp_path, command, name):
+    call = [sys.executable, "-m", "duplex_agent", command, os.fsencode(tmp_path) + b"/" + name]
+    done = subprocess.run(call, capture_output=True, text=True, check=False)
+    shown = {b"n": "no[b]thing.wav", b"a": r"a\nb\x1b[31m\udce9.wav"}[name[:1]]
+    assert (
+        done.stderr == f"duplex-agent: cannot read {tmp_path}/{shown}: no such file or directory\n"
+    )
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.fixture

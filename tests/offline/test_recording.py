@@ -9,8 +9,10 @@ import soundfile
 from duplex_agent.audio.files import AudioReader, write_wav
 from duplex_agent.duplex.events import Event
 from duplex_agent.errors import AudioError
+from duplex_agent.offline.files import say_text, talk_file
 from duplex_agent.offline.recording import StereoRecorder, ticks_of
 from duplex_agent.offline.turns import TurnLog
+from duplex_agent.terminal import Console
 
 
 def noise(samples: int) -> np.ndarray:
@@ -57,8 +59,6 @@ def test_a_failed_run_leaves_no_half_file(tmp_path: Path) -> None:
 
 
 def test_a_bad_recording_touches_no_output(tmp_path: Path) -> None:
-    from duplex_agent.offline.files import talk_file
-
     sound = noise(30_000)
     sound[-1] = np.nan
     soundfile.write(tmp_path / "in.wav", sound, 16_000, subtype="FLOAT")
@@ -78,8 +78,6 @@ def test_a_bad_recording_touches_no_output(tmp_path: Path) -> None:
 def test_an_unwritable_output_is_told_before_the_model_loads(
     tmp_path: Path, out: str | None, report: str | None, message: str
 ) -> None:
-    from duplex_agent.offline.files import talk_file
-
     write_wav(tmp_path / "in.wav", noise(16_000), 16_000)
     with pytest.raises(AudioError, match=message):
         talk_file(
@@ -115,3 +113,26 @@ def test_turns_are_folded_into_rows() -> None:
     ]
     assert log.compute_ms == [10.0, 30.0, 9.0]
     assert log.speaking_ms == [30.0]
+
+
+def test_words_of_people_and_models_are_shown_as_they_are_and_never_act(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = TurnLog()
+    said = "a [/b] :smile: \x1b[2J"
+    log.add([Event("user.turn_ended", 900, {"text": said, "end_ms": 300, "reason": "silence"})])
+    log.add([Event("reply.started", 1_000, {"reply_id": 1, "response_ms": 700})])
+    log.add([Event("reply.text.delta", 1_000, {"reply_id": 1, "text": "[laughs] Yes."})])
+    Console(width=200).print(log.table())
+    printed = capsys.readouterr().out
+    assert r"a [/b] :smile: \x1b[2J" in printed
+    assert "[laughs] Yes." in printed
+
+
+def test_say_prints_the_name_of_its_file_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    seconds = say_text("Yes.", tmp_path / "[bold]\ny.wav")
+    printed = capsys.readouterr().out
+    assert printed.startswith(rf"{tmp_path}/[bold]\ny.wav: {seconds:.1f} s of speech")
