@@ -82,7 +82,7 @@ def talk(
     spec: AgentSpec,
 ) -> None:
     """Play a recording into the agent and keep what it answers."""
-    from duplex_agent.offline.files import talk_file
+    from duplex_agent.offline.talk import talk_file
 
     talk_file(source, out, json, spec)
 
@@ -94,7 +94,7 @@ def say(
     speed: Annotated[float, typer.Option(min=0.8, max=1.25, help="1.25: a quarter faster")] = 1.0,
 ) -> None:
     """Speak a text with the agent's voice."""
-    from duplex_agent.offline.files import say_text
+    from duplex_agent.offline.say import say_text
 
     say_text(text, out, speed)
 
@@ -105,7 +105,7 @@ def listen(
     look_ahead: Annotated[int, typer.Option(metavar="80|160|320", help="ms, as in talk")] = 320,
 ) -> None:
     """Print what the agent understands of a recording."""
-    from duplex_agent.offline.files import listen_file
+    from duplex_agent.offline.listen import listen_file
 
     listen_file(source, AgentSpec.of(look_ahead=look_ahead).look_ahead_ticks)
 

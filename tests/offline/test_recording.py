@@ -9,8 +9,9 @@ import soundfile
 from duplex_agent.audio.files import AudioReader, write_wav
 from duplex_agent.duplex.events import Event
 from duplex_agent.errors import AudioError
-from duplex_agent.offline.files import say_text, talk_file
 from duplex_agent.offline.recording import StereoRecorder, ticks_of
+from duplex_agent.offline.say import say_text
+from duplex_agent.offline.talk import talk_file
 from duplex_agent.offline.turns import TurnLog
 from duplex_agent.terminal import Console
 
