@@ -93,7 +93,7 @@ class Ledger:
     @property
     def ready(self) -> bool:
         """Whether a reply may begin: all that was heard, and what comes before it, is read."""
-        return not self._unread and (self._user > 0 or not self._waiting)
+        return not self._unread and (self._open or not self._waiting)
 
     @property
     def waiting(self) -> int:
@@ -210,7 +210,7 @@ class Ledger:
         """A bounded piece of the work that waits: at most ``budget`` positions are read, or old
         turns dropped. True when there was something to do.
         """
-        if not self._user:
+        if not self._open:
             if len(self.spans) > 1 and self._too_much:
                 self._drop_old(self._turn_room)
                 return True
@@ -223,6 +223,11 @@ class Ledger:
             self._take(rows)
             return True
         return False
+
+    @property
+    def _open(self) -> bool:
+        """Something of the open turn is in the cache."""
+        return self._user > 0 or self._reply is not None
 
     @property
     def _prefix(self) -> int:
