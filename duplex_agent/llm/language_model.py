@@ -65,11 +65,7 @@ class LanguageModel:
     @cached_property
     def parts(self) -> ModelParts:
         """The model's sizes, parameters and tokenizer, by the lightest reader that knows it."""
-        quick: GgufLlama | HubFolder
-        if self.gguf:
-            quick = GgufLlama(self.folder / self.gguf)
-        else:
-            quick = HubFolder(self.folder)
+        quick = GgufLlama(self.folder / self.gguf) if self.gguf else HubFolder(self.folder)
         return quick if quick.supported else self._with_transformers
 
     @property

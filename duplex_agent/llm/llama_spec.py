@@ -82,7 +82,7 @@ def _llama_spec(config: Mapping[str, Any]) -> LlamaSpec:
 
 
 def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The rotation's parameters; older files call them `rope_scaling` and hold `rope_theta` apart."""
+    """Parameters of the rotation; older files name them otherwise and hold the base apart."""
     rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
     if "type" in rope:
         rope.setdefault("rope_type", rope.pop("type"))

@@ -20,7 +20,7 @@ from duplex_agent.llm.thinker import (
     check_embeddings,
     check_splice,
     check_truncation,
-    rows_of,
+    token_ids,
 )
 
 
@@ -54,7 +54,7 @@ class TransformersThinker:
         return prepared_text(self._source).tokenizer
 
     def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        return rows_of(self._embedding, ids)
+        return self._embedding[token_ids(ids, len(self._embedding))]
 
     def new_state(self) -> TransformersState:
         from transformers import DynamicCache

@@ -1,4 +1,4 @@
-"""A language model in a folder as model hubs keep them: config.json, safetensors, tokenizer.json."""
+"""A language model in a folder of a hub: config.json, safetensors and tokenizer.json."""
 
 from functools import cached_property
 from pathlib import Path
