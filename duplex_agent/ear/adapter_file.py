@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.ear.adapter import Adapter, AdapterConfig
 from duplex_agent.errors import CheckpointError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 
 WEIGHTS: Final = checkpoint.WEIGHTS_DIR / "adapter.safetensors"
 _RECIPE: Final = "adapter"
@@ -22,7 +22,7 @@ def save_adapter(path: Path, adapter: Adapter, backbone: str) -> None:
     """
     notes = {"recipe": _RECIPE, "backbone": backbone}
     tensors = {k: v for k, v in adapter.state_dict().items() if k != "ids"}
-    checkpoint.save(path, tensors | {"ids": adapter.ids.int()}, notes, int8=True)
+    torch_checkpoint.save(path, tensors | {"ids": adapter.ids.int()}, notes, int8=True)
 
 
 def load_adapter(
@@ -35,7 +35,7 @@ def load_adapter(
 
     Raises CheckpointError for a damaged file, another kind of file, or another thinker's.
     """
-    tensors, notes = checkpoint.load(path)
+    tensors, notes = torch_checkpoint.load(path)
     if notes.get("recipe") != _RECIPE or "ids" not in tensors:
         raise CheckpointError(f"{path} holds no adapter")
     if notes.get("backbone") != backbone:
@@ -45,5 +45,5 @@ def load_adapter(
         raise CheckpointError(f"{path} names tokens that the language model does not have")
     tensors["ids"] = ids
     adapter = Adapter(ids, torch.from_numpy(table[ids.numpy()]), config)
-    checkpoint.load_module(adapter, tensors)
+    torch_checkpoint.load_module(adapter, tensors)
     return adapter.eval().requires_grad_(False)

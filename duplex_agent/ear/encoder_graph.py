@@ -14,8 +14,9 @@ import onnx
 
 from duplex_agent.audio.mel import MELS
 from duplex_agent.ear.encoder import FEATURES_PER_TICK, EarEncoder
-from duplex_agent.runtime.onnx_graph import Array, Graph, Shape, Weights, parameters, quantize_rows
+from duplex_agent.runtime.onnx_graph import Array, Graph, Shape, Weights, quantize_rows
 from duplex_agent.runtime.onnx_session import Precision
+from duplex_agent.runtime.torch_checkpoint import parameters
 
 
 def whole_sound_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:

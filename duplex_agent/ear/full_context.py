@@ -47,9 +47,9 @@ class SecondPass:
         pcm = torch.from_numpy(np.concatenate(ticks))
         mel = F.pad(log_mel(F.pad(pcm, (TAIL_SAMPLES, 0))), (0, 0, 2, 0))
         places = self._places[: FEATURES_PER_TICK * len(ticks)]
-        feeds = {"mel": mel.T[None].contiguous(), "places": places[None]}
+        feeds = {"mel": mel.T[None].contiguous().numpy(), "places": places[None].numpy()}
         [features] = run(self._session, feeds)
-        return features[0].numpy()
+        return features[0]
 
 
 def between(ear: EarEncoder, whisper: dict[str, Tensor], share: float = EAR_SHARE) -> EarEncoder:

@@ -31,7 +31,7 @@ from duplex_agent.errors import CheckpointError
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.prepared import prepared_text
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 
 WEIGHTS: Final = checkpoint.WEIGHTS_DIR / "ear.safetensors"
 RATES: Final[dict[TokenKind, Rate]] = {"12.5hz": 1, "6.25hz": 2}
@@ -47,7 +47,7 @@ def silence_features(encoder: EarEncoder) -> NDArray[np.float32]:
 def save_ear(path: Path, encoder: EarEncoder) -> None:
     """Write the encoder with int8 matrices. Raises CheckpointError."""
     tensors = {f"encoder.{k}": v for k, v in encoder.state_dict().items()}
-    checkpoint.save(path, tensors, {"recipe": "ear", "characters": CHARACTERS}, int8=True)
+    torch_checkpoint.save(path, tensors, {"recipe": "ear", "characters": CHARACTERS}, int8=True)
 
 
 def load_encoder(path: Path = WEIGHTS, look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> EarEncoder:
@@ -59,9 +59,9 @@ def load_encoder(path: Path = WEIGHTS, look_ahead_ticks: int = DEFAULT_LOOK_AHEA
         raise CheckpointError(
             f"the ear was not trained for a look-ahead of {look_ahead_ticks} ticks: {LOOK_AHEADS}"
         )
-    tensors, _ = checkpoint.load(path)
+    tensors, _ = torch_checkpoint.load(path)
     encoder = EarEncoder(look_ahead_ticks=look_ahead_ticks)
-    checkpoint.load_module(encoder, tensors, "encoder.")
+    torch_checkpoint.load_module(encoder, tensors, "encoder.")
     return encoder.eval()
 
 

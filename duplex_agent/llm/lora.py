@@ -17,7 +17,7 @@ from torch import Tensor
 
 from duplex_agent import assets
 from duplex_agent.errors import CheckpointError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 
 if TYPE_CHECKING:
     from duplex_agent.llm.language_model import LanguageModel, ModelParts
@@ -80,14 +80,14 @@ def save_lora(
     # int8 takes a byte per weight; the scales and small matrices in fp16 are a few per cent.
     if sum(t.numel() for t in tensors.values()) > MAX_BYTES:
         raise CheckpointError(f"{path} would be above 6 MiB: take a lower rank")
-    checkpoint.save(path, tensors, {**notes, _BASE: base}, int8=True)
+    torch_checkpoint.save(path, tensors, {**notes, _BASE: base}, int8=True)
 
 
 def load_lora(path: Path) -> Lora:
     """Read a change; CheckpointError if it is missing, corrupt, too large or no LoRA file."""
     if path.exists() and path.stat().st_size > MAX_BYTES:
         raise CheckpointError(f"{path} is larger than 6 MiB: no LoRA file of this project")
-    tensors, notes = checkpoint.load(path)
+    tensors, notes = torch_checkpoint.load(path)
     names = {name.removesuffix(_A).removesuffix(_B) for name in tensors}
     layers = {n: (tensors.get(n + _A), tensors.get(n + _B)) for n in sorted(names)}
     whole = {n: (a, b) for n, (a, b) in layers.items() if a is not None and b is not None}

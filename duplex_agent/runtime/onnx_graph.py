@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from torch import nn
 
 from duplex_agent.runtime.onnx_session import Precision
 
@@ -25,11 +24,6 @@ Array = NDArray[np.float32]
 Levels = tuple[NDArray[np.uint8], Array]
 Weights = dict[str, Array]
 Shape = list[Any]
-
-
-def parameters(module: nn.Module) -> Weights:
-    """Everything of ``module``'s state by name, as float32."""
-    return {name: tensor.float().cpu().numpy() for name, tensor in module.state_dict().items()}
 
 
 def quantize_blocks(weight: Array) -> Levels:

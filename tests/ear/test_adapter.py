@@ -11,7 +11,7 @@ from duplex_agent.ear.adapter_file import load_adapter, save_adapter
 from duplex_agent.ear.adapter_stream import AdapterStream
 from duplex_agent.ear.encoder import CHARACTERS, FEATURES_PER_TICK
 from duplex_agent.errors import AudioError, CheckpointError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 
 SMALL = AdapterConfig(width=32, heads=2, depth=2, context_ticks=6, ear_width=8)
 TICKS = 31  # five times what a layer remembers, and half a pair at the end
@@ -187,7 +187,7 @@ def test_a_file_that_does_not_fit_is_refused(adapter, tmp_path, backbone, change
 
 def test_another_kind_of_file_is_refused(tmp_path: Path):
     file = tmp_path / "ear.safetensors"
-    checkpoint.save(file, {"w": torch.zeros(3)}, {"recipe": "ear"}, int8=False)
+    torch_checkpoint.save(file, {"w": torch.zeros(3)}, {"recipe": "ear"}, int8=False)
     with pytest.raises(CheckpointError, match="no adapter"):
         load_adapter(TABLE, "mine", file, SMALL)
     file.write_bytes(b"\xff" * 100)

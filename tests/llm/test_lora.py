@@ -11,7 +11,7 @@ from duplex_agent.errors import CheckpointError
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import Backend, load_thinker
 from duplex_agent.llm.lora import MAX_BYTES, load_lora, save_lora
-from duplex_agent.runtime.checkpoint import save
+from duplex_agent.runtime.torch_checkpoint import save
 from duplex_agent.train.tiny_backbone import write_tiny_backbone
 
 RANK = 4
