@@ -37,7 +37,7 @@ def save(path: Path, arrays: Arrays, metadata: dict[str, str], int8: bool) -> No
     partial = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({k: np.ascontiguousarray(v) for k, v in stored.items()}, partial, metadata)
+        save_file({k: np.asarray(v, order="C") for k, v in stored.items()}, partial, metadata)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
@@ -63,6 +63,24 @@ def load(path: Path, prefix: str = "") -> tuple[Arrays, dict[str, str]]:
             raise CheckpointError(f"weight file {path} holds NaN in {name}; fetch it again")
         arrays[name] = array
     return arrays, metadata
+
+
+def check_shapes(arrays: Arrays, wanted: dict[str, tuple[int, ...]], owner: str) -> None:
+    """Raises CheckpointError unless ``arrays`` are those that ``owner`` wants, no more, no less."""
+    for name, shape in wanted.items():
+        if name not in arrays:
+            raise CheckpointError(f"weights do not fit {owner}: {name} is missing")
+        if arrays[name].shape != shape:
+            found = arrays[name].shape
+            raise CheckpointError(f"weights do not fit {owner}: {name} is {found}, not {shape}")
+    if unknown := arrays.keys() - wanted.keys():
+        raise CheckpointError(f"weights do not fit {owner}: it has no {min(unknown)}")
+
+
+def weights_and_biases(weights: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Shapes of layers' weights by the layers' names, and of one bias for each of their outputs."""
+    biases = {f"{name}.bias": shape[:1] for name, shape in weights.items()}
+    return {f"{name}.weight": shape for name, shape in weights.items()} | biases
 
 
 def _read(path: Path, prefix: str) -> tuple[Arrays, dict[str, str]]:

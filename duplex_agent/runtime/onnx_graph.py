@@ -5,6 +5,7 @@ scales along each row, inputs become int8 on the way, with a scale for every blo
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -19,6 +20,9 @@ BLOCK: Final = 32
 """Weights that share a scale, as in the GGUF formats that models come in."""
 EPSILON: Final = 1e-5
 """PyTorch's default of layer norms, which all networks here keep."""
+
+_SMALLEST_APART: Final = 1024
+"""Bytes of a constant from which on it is worth a place in a file of weights."""
 
 Array = NDArray[np.float32]
 Levels = tuple[NDArray[np.uint8], Array]
@@ -43,6 +47,20 @@ def quantize_rows(weight: Array) -> Levels:
     blocks = _blocks(weight)
     scale = np.maximum(np.abs(weight).max(axis=1), np.float32(1e-12)) / np.float32(127)
     return _levels(blocks, np.repeat(scale[:, None], blocks.shape[1], axis=1))
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write ``model`` to ``path`` and its weights beside it, and take them out of ``model``.
+
+    ONNX Runtime maps weights of their own file, and holds those inside of a model twice.
+    """
+    onnx.save_model(
+        model,
+        path,
+        save_as_external_data=True,
+        location=path.with_suffix(".weights").name,
+        size_threshold=_SMALLEST_APART,
+    )
 
 
 def _blocks(weight: Array) -> Array:

@@ -1,19 +1,21 @@
 """Graphs in memory or on disk, run by ONNX Runtime on one CPU thread."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import onnx
 import onnxruntime
 from numpy.typing import NDArray
 
 from duplex_agent.errors import CheckpointError
 
+if TYPE_CHECKING:
+    import onnx  # a graph on disk needs none of it
+
 Precision = Literal["fp32", "int8"]
 """Of the weights of products."""
 
 
-def open_session(graph: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
+def open_session(graph: "onnx.ModelProto | Path") -> onnxruntime.InferenceSession:
     """Raises CheckpointError when ONNX Runtime cannot run ``graph``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

@@ -19,6 +19,13 @@ def test_int8_keeps_matrices_within_half_a_step(tmp_path: Path) -> None:
     assert (np.abs(arrays["m"] - matrix) <= 0.51 * step).all()
 
 
+def test_a_single_number_stays_one(tmp_path: Path) -> None:
+    checkpoint.save(tmp_path / "w.safetensors", {"x": np.array(1.5)}, {}, int8=True)
+    arrays, _ = checkpoint.load(tmp_path / "w.safetensors")
+    assert arrays["x"].shape == ()
+    assert arrays["x"] == 1.5
+
+
 def test_shipped_levels_are_loaded_and_saved_without_change(tmp_path: Path) -> None:
     shipped = checkpoint.WEIGHTS_DIR / "codec.safetensors"
     arrays, metadata = checkpoint.load(shipped)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from duplex_agent.ear.adapter import Tokens
-from duplex_agent.ear.encoder import BLANK, CHARACTERS
+from duplex_agent.ear.encoder_config import BLANK, CHARACTERS
+from duplex_agent.ear.reference.adapter import Tokens
 from duplex_agent.llm.chat import chat_format
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.prepared import prepared_text

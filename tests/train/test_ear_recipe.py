@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from duplex_agent.ear.encoder import CHARACTERS
+from duplex_agent.ear.encoder_config import CHARACTERS
 from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
