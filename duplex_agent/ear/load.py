@@ -37,8 +37,10 @@ def load_ear(
     prepared = prepared_ear(path, look_ahead_ticks)
     language = find_language_model(DEFAULT_MODEL)
     text = prepared_text(language)
+    # First, for what reading it takes for a moment is then used by the rest.
+    tokenizer = text.tokenizer
     transcriber = Transcriber(_decoder(), prepared.silence(), prepared.second_pass())
-    ear = StreamingEar(prepared.encoder(), transcriber, text.tokenizer, text.embedding)
+    ear = StreamingEar(prepared.encoder(), transcriber, tokenizer, text.embedding)
     if tokens == "words":
         return ear
     adapter = prepared_adapter(ADAPTER, text.embedding, language.fingerprint)

@@ -54,13 +54,15 @@ def write_model(model: onnx.ModelProto, path: Path) -> None:
 
     ONNX Runtime maps weights of their own file, and holds those inside of a model twice.
     """
+    weights = path.with_suffix(".weights")
     onnx.save_model(
         model,
         path,
         save_as_external_data=True,
-        location=path.with_suffix(".weights").name,
+        location=weights.name,
         size_threshold=_SMALLEST_APART,
     )
+    weights.chmod(path.stat().st_mode)  # onnx lets nobody else read it
 
 
 def _blocks(weight: Array) -> Array:
