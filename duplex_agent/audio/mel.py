@@ -10,8 +10,8 @@ from functools import lru_cache
 from typing import Final
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 
@@ -21,38 +21,46 @@ FRAME_SAMPLES: Final = 400
 FRAMES_PER_TICK: Final = USER_TICK_SAMPLES // HOP_SAMPLES
 TAIL_SAMPLES: Final = 360
 """Sound of the previous tick that the frames of the next one begin in."""
-_FLOOR_LOG10: Final = -6.0
+POWER_FLOOR: Final = 1e-6
+
+Array = NDArray[np.float32]
+Exact = NDArray[np.float64]
 
 
-def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
+def _mel_to_hz(mel: Exact) -> Exact:
     """Slaney's scale: linear below 1 kHz, logarithmic above."""
     linear = mel * 200.0 / 3
     return np.where(mel < 15, linear, 1000.0 * np.exp((mel - 15) * np.log(6.4) / 27))
 
 
 @lru_cache(maxsize=1)
-def mel_filters() -> Tensor:
-    """Triangular filters of equal area, float32 [201, 80], as Whisper uses them."""
+def mel_filters() -> Exact:
+    """Triangular filters of equal area, [201, 80], as Whisper uses them."""
     top = 15 + 27 * np.log(USER_RATE_HZ / 2 / 1000.0) / np.log(6.4)
     edges = _mel_to_hz(np.linspace(0.0, top, MELS + 2))
     bins = np.linspace(0.0, USER_RATE_HZ / 2, FRAME_SAMPLES // 2 + 1)
     rising = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0.0, np.minimum(rising, falling))
-    return torch.from_numpy((triangles * 2.0 / (edges[2:] - edges[:-2])).astype(np.float32))
+    filters: Exact = triangles * 2.0 / (edges[2:] - edges[:-2])
+    return filters
 
 
 @lru_cache(maxsize=1)
-def _window() -> Tensor:
-    return torch.hann_window(FRAME_SAMPLES)
+def window() -> Exact:
+    """The periodic Hann window, [400]."""
+    phases: Exact = 2 * np.pi / FRAME_SAMPLES * np.arange(FRAME_SAMPLES)
+    return 0.5 - 0.5 * np.cos(phases)
 
 
-def log_mel(pcm: Tensor) -> Tensor:
+def log_mel(pcm: Array) -> Array:
     """Log-mel frames of ``pcm`` float32 [..., 360 + n * 1280] -> [..., 8 n, 80].
 
     The first 360 samples are the end of the sound before: zeros at the start of a conversation.
+    Computed in double precision, so that the encoder's 8-bit levels are the same on every machine.
     """
-    frames = pcm.unfold(-1, FRAME_SAMPLES, HOP_SAMPLES)
-    power = torch.fft.rfft(frames * _window().to(pcm.device)).abs().square()
-    mel = power @ mel_filters().to(pcm.device)
-    return (mel.clamp_min(10.0**_FLOOR_LOG10).log10() + 4.0) / 4.0
+    frames = sliding_window_view(pcm, FRAME_SAMPLES, axis=-1)[..., ::HOP_SAMPLES, :]
+    spectrum = np.fft.rfft(frames * window())
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    levels = np.log10(np.maximum(power @ mel_filters(), POWER_FLOOR))
+    return ((levels + 4) / 4).astype(np.float32)

@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
-from duplex_agent.ear.adapter import Adapter, AdapterState, Rate
+from duplex_agent.ear.adapter_config import Rate
+from duplex_agent.ear.tick_adapter import AdapterState, TickAdapter
 
 # Chosen by measurement, docs/adapter.md: as many right answers as with 0.9, for fewer tokens.
 SKIP_ABOVE: Final = 0.5
@@ -46,7 +46,7 @@ class AdapterStreamState:
 class AdapterStream:
     """Gives every word the tokens of its ticks."""
 
-    def __init__(self, adapter: Adapter, rate: Rate, skip_above: float = SKIP_ABOVE) -> None:
+    def __init__(self, adapter: TickAdapter, rate: Rate, skip_above: float = SKIP_ABOVE) -> None:
         """``skip_above`` 1 leaves nothing out."""
         self.adapter = adapter
         self._rate: Rate = rate
@@ -56,14 +56,19 @@ class AdapterStream:
         """A state that has heard nothing."""
         return AdapterStreamState(self.adapter.new_state())
 
-    def hear(self, state: AdapterStreamState, features: Tensor, letters: Tensor) -> None:
+    def hear(
+        self,
+        state: AdapterStreamState,
+        features: NDArray[np.float32],
+        letters: NDArray[np.float32],
+    ) -> None:
         """Take a tick's ``features`` [4, width] and log-shares of ``letters`` [4, characters].
 
         Changes ``state`` in place. Raises AudioError for NaN or infinity; the state then stays.
         """
-        tokens = self.adapter.step(state.adapter, features, letters, self._rate)
-        if tokens is not None:
-            new = Told(state.tick, tokens.vectors.numpy(), float(tokens.blank))
+        token = self.adapter.step(state.adapter, features, letters, self._rate)
+        if token is not None:
+            new = Told(state.tick, token.vector, token.blank)
             oldest = state.tick - _LONGEST_WAIT_TICKS
             state.latest = (*(old for old in state.latest if old.tick > oldest), new)
         state.tick += 1
@@ -83,7 +88,7 @@ class AdapterStream:
         if not kept:
             kept = sorted(own, key=lambda token: token.blank)[:1]
         if not kept:
-            return self.adapter.blank_vector.detach().numpy()[None].copy()
+            return self.adapter.blank_vector[None].copy()
         return np.stack([token.vector for token in kept])
 
     def take_back(self, state: AdapterStreamState, words: int) -> None:

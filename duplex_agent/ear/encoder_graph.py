@@ -13,35 +13,39 @@ import numpy as np
 import onnx
 
 from duplex_agent.audio.mel import MELS
-from duplex_agent.ear.encoder import FEATURES_PER_TICK, EarEncoder
-from duplex_agent.runtime.onnx_graph import Array, Graph, Shape, Weights, parameters, quantize_rows
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
+from duplex_agent.ear.encoder_weights import EncoderWeights
+from duplex_agent.ear.layer_graph import linear, norm, projected, rest_of_layer
+from duplex_agent.runtime.onnx_graph import Graph, Shape, Weights, quantize_rows
 from duplex_agent.runtime.onnx_session import Precision
 
 
-def whole_sound_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
+def whole_sound_graph(encoder: EncoderWeights, precision: Precision) -> onnx.ModelProto:
     """``mel`` [1, 80, 2 + 8 n] and ``places`` [1, 4 n, width] -> ``features`` [1, 4 n, width].
 
     The first two frames come before the sound, as in the encoder's own pass.
     """
-    weights, config = parameters(encoder), encoder.config
+    weights, config = encoder.arrays, encoder.config
     graph = Graph("ear", precision, quantize_rows)
     silent = graph.constant("silent", np.zeros((1, config.width, 1), np.float32))
     _, x = _convolved(graph, weights, silent)
     for i in range(config.depth):
         name = f"layers.{i}"
-        q, k, v = _projected(graph, weights, name, _norm(graph, weights, f"{name}.norm1", x), "qkv")
+        q, k, v = projected(graph, weights, name, norm(graph, weights, f"{name}.norm1", x), "qkv")
         mixed = graph.node(
             "MultiHeadAttention", [q, k, v], [f"{name}.mixed"], num_heads=config.heads
         )
-        x = _rest_of_layer(graph, weights, name, x, mixed)
-    features = _norm(graph, weights, "norm", x, "features")
+        x = rest_of_layer(graph, weights, name, x, mixed)
+    features = norm(graph, weights, "norm", x, "features")
     return graph.model(
         {"mel": [1, MELS, "frames"], "places": [1, "n", config.width]},
         {features: [1, "n", config.width]},
     )
 
 
-def tick_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
+def tick_graph(
+    encoder: EncoderWeights, look_ahead_ticks: int, precision: Precision
+) -> onnx.ModelProto:
     """``mel`` [1, 80, 2 + 8], ``places`` [1, 4, width] and what the last tick left behind ->
     ``features`` [1, 4, width], ``letters`` [1, 4, characters] and what the next tick needs.
 
@@ -49,7 +53,7 @@ def tick_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
     width], and ``waiting`` [1, 4, width] where it has look-ahead. ``hidden`` [1, 1, 4, seen + 4] is
     added to a layer's scores. Outputs are named as inputs with ``next_`` before.
     """
-    weights, config = parameters(encoder), encoder.config
+    weights, config = encoder.arrays, encoder.config
     graph = Graph("ear_tick", precision, quantize_rows)
     four, side = [1, FEATURES_PER_TICK, config.width], [1, "seen", config.width]
     inputs: dict[str, Shape] = {"mel": [1, MELS, "frames"], "places": four}
@@ -64,17 +68,17 @@ def tick_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
     graph.node("Slice", [conv, newest, end, axes[1]], ["next_conv"], "")
     for i in range(config.depth):
         name = f"layers.{i}"
-        normed = _norm(graph, weights, f"{name}.norm1", x)
-        if i < encoder.look_ahead_ticks:
+        normed = norm(graph, weights, f"{name}.norm1", x)
+        if i < look_ahead_ticks:
             waiting = f"waiting.{i}"
             inputs[waiting] = outputs[f"next_{waiting}"] = four
             graph.node("Identity", [x], [f"next_{waiting}"], "")
             x = waiting
-            asking = _norm(graph, weights, f"{name}.norm1", x, f"{name}.asking")
-            [q] = _projected(graph, weights, name, asking, "q")
-            k, v = _projected(graph, weights, name, normed, "kv")
+            asking = norm(graph, weights, f"{name}.norm1", x, f"{name}.asking")
+            [q] = projected(graph, weights, name, asking, "q")
+            k, v = projected(graph, weights, name, normed, "kv")
         else:
-            q, k, v = _projected(graph, weights, name, normed, "qkv")
+            q, k, v = projected(graph, weights, name, normed, "qkv")
         sides = []
         for kind, new in (("keys", k), ("values", v)):
             past = f"{kind}.{i}"
@@ -87,18 +91,14 @@ def tick_graph(encoder: EarEncoder, precision: Precision) -> onnx.ModelProto:
             "MultiHeadAttention", [q, *sides, "", "", f"hidden.{i}"], [f"{name}.mixed"],
             num_heads=config.heads,
         )  # fmt: skip
-        x = _rest_of_layer(graph, weights, name, x, mixed)
-    features = _norm(graph, weights, "norm", x, "features")
-    first = graph.exact_linear("first", features, *_linear(weights, "characters.0"))
+        x = rest_of_layer(graph, weights, name, x, mixed)
+    features = norm(graph, weights, "norm", x, "features")
+    first = graph.exact_linear("first", features, *linear(weights, "characters.0"))
     graph.exact_linear(
-        "letter", graph.node("Gelu", [first], ["first.gelu"]), *_linear(weights, "characters.2")
+        "letter", graph.node("Gelu", [first], ["first.gelu"]), *linear(weights, "characters.2")
     )
     graph.node("LogSoftmax", ["letter"], ["letters"], "", axis=-1)
     return graph.model(inputs, outputs)
-
-
-def _linear(weights: Weights, name: str) -> tuple[Array, Array]:
-    return weights[f"{name}.weight"], weights[f"{name}.bias"]
 
 
 def _convolved(graph: Graph, weights: Weights, before: str) -> tuple[str, str]:
@@ -114,35 +114,3 @@ def _convolved(graph: Graph, weights: Weights, before: str) -> tuple[str, str]:
     graph.node("Gelu", ["conv2"], ["conv2.gelu"])
     graph.node("Transpose", ["conv2.gelu"], ["convolved"], "", perm=[0, 2, 1])
     return first, graph.node("Add", ["convolved", "places"], ["placed"], "")
-
-
-def _projected(graph: Graph, weights: Weights, name: str, normed: str, parts: str) -> list[str]:
-    """Queries, keys or values, ``parts`` of "qkv", of ``normed``."""
-    weight, bias = _linear(weights, f"{name}.qkv")
-    matrices = dict(
-        zip("qkv", zip(np.split(weight, 3), np.split(bias, 3), strict=True), strict=True)
-    )
-    return [graph.linear(f"{name}.{part}", normed, *matrices[part]) for part in parts]
-
-
-def _rest_of_layer(graph: Graph, weights: Weights, name: str, x: str, mixed: str) -> str:
-    """``x`` plus what was attended to, ``mixed``, through the feed-forward part."""
-    out = graph.linear(f"{name}.out", mixed, weights[f"{name}.out.weight"])
-    late = graph.constant(f"{name}.out.bias", weights[f"{name}.out.bias"])
-    gamma, beta = (graph.constant(f"{name}.norm2.{part}", weights[f"{name}.norm2.{part}"])
-                   for part in ("weight", "bias"))  # fmt: skip
-    normed, total = f"{name}.norm2.normed", f"{name}.residual"
-    graph.skip_layer_norm(x, out, late, gamma, beta, normed, total)
-    wide = graph.linear(f"{name}.wide", normed, weights[f"{name}.up.weight"])
-    up = graph.constant(f"{name}.up.bias", weights[f"{name}.up.bias"])
-    gelu = graph.node("BiasGelu", [wide, up], [f"{name}.gelu"])
-    narrow = graph.linear(f"{name}.narrow", gelu, *_linear(weights, f"{name}.down"))
-    return graph.node("Add", [total, narrow], [f"{name}.done"], "")
-
-
-def _norm(graph: Graph, weights: Weights, name: str, x: str, output: str = "") -> str:
-    output = output or f"{name}.normed"
-    gamma, beta = (
-        graph.constant(f"{output}.{part}", weights[f"{name}.{part}"]) for part in ("weight", "bias")
-    )
-    return graph.layer_norm(x, gamma, beta, output)

@@ -9,23 +9,23 @@ learnt from synthetic voices and knows short sounds and noise, Whisper knows peo
 """
 
 from collections.abc import Sequence
-from typing import Final
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor
 
 from duplex_agent.audio.mel import TAIL_SAMPLES, log_mel
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.encoder import FEATURES_PER_TICK, EarEncoder
-from duplex_agent.ear.encoder_graph import whole_sound_graph
-from duplex_agent.runtime.onnx_session import open_session, run
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK, EarConfig, sinusoids
+from duplex_agent.runtime.onnx_session import open_session
+
+if TYPE_CHECKING:
+    import onnx
 
 Array = NDArray[np.float32]
 
-EAR_SHARE: Final = 0.5
 SILENCE_TICKS: Final = 50
 """Ticks of silence behind every sentence: the decoder stops where a recording comes to rest."""
 
@@ -33,33 +33,25 @@ SILENCE_TICKS: Final = 50
 class SecondPass:
     """An encoder that hears whole sentences, on ONNX Runtime."""
 
-    def __init__(self, encoder: EarEncoder) -> None:
-        """Raises CheckpointError when ONNX Runtime cannot run ``encoder``."""
-        self._places = encoder.positions
-        self._session = open_session(whole_sound_graph(encoder, "fp32"))
-        nothing = np.zeros(USER_TICK_SAMPLES, np.float32)
-        self.silence: Array = self.features([nothing] * SILENCE_TICKS)
-        """What it makes of four seconds of silence, [200, width]."""
+    def __init__(self, graph: "onnx.ModelProto | Path", config: EarConfig | None = None) -> None:
+        """``graph``: ``encoder_graph.whole_sound_graph`` of an encoder with those sizes.
 
-    @torch.inference_mode()
+        Raises CheckpointError when ONNX Runtime cannot run it.
+        """
+        config = config or EarConfig()
+        self._places = sinusoids(config.positions, config.width)
+        self._session = open_session(graph)
+
+    @cached_property
+    def silence(self) -> Array:
+        """What it makes of four seconds of silence, [200, width]."""
+        return self.features([np.zeros(USER_TICK_SAMPLES, np.float32)] * SILENCE_TICKS)
+
     def features(self, ticks: Sequence[Array]) -> Array:
         """Features [4 n, width] of n ``ticks`` [1280] of sound."""
-        pcm = torch.from_numpy(np.concatenate(ticks))
-        mel = F.pad(log_mel(F.pad(pcm, (TAIL_SAMPLES, 0))), (0, 0, 2, 0))
+        pcm = np.concatenate([np.zeros(TAIL_SAMPLES, np.float32), *ticks])
+        mel = np.pad(log_mel(pcm), ((2, 0), (0, 0)))
         places = self._places[: FEATURES_PER_TICK * len(ticks)]
-        feeds = {"mel": mel.T[None].contiguous(), "places": places[None]}
-        [features] = run(self._session, feeds)
-        return features[0].numpy()
-
-
-def between(ear: EarEncoder, whisper: dict[str, Tensor], share: float = EAR_SHARE) -> EarEncoder:
-    """An encoder whose weights are ``share`` of ``ear``'s and the rest of ``whisper``'s.
-
-    The character head, which Whisper has not, is ``ear``'s.
-    """
-    mixed = EarEncoder(ear.config, look_ahead_ticks=0)
-    own = ear.state_dict()
-    mixed.load_state_dict(
-        {name: torch.lerp(whisper.get(name, own[name]), own[name], share) for name in own}
-    )
-    return mixed
+        feeds = {"mel": np.ascontiguousarray(mel.T)[None], "places": places[None]}
+        [features] = self._session.run(None, feeds)
+        return np.asarray(features[0])

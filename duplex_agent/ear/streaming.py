@@ -9,16 +9,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.ear.adapter_stream import AdapterStream, AdapterStreamState
-from duplex_agent.ear.encoder import BLANK, CHARACTERS
-from duplex_agent.ear.hearing import (
-    HeardWord,
-    Hearing,
-)
+from duplex_agent.ear.encoder_config import BLANK, CHARACTERS
+from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.ear.tick_encoder import TickEncoder, TickState
 from duplex_agent.ear.transcriber import Transcriber
 from duplex_agent.ear.utterance import Sentence, Word
@@ -119,7 +115,7 @@ class StreamingEar:
             return Hearing()
         letters, state.last_character = decode_characters(shares, state.last_character)
         if self._adapter and state.tokens:
-            self._adapter.hear(state.tokens, torch.from_numpy(features), torch.from_numpy(shares))
+            self._adapter.hear(state.tokens, features, shares)
         state.spelled += letters
         state.transcriber, words, taken_back = self._transcriber.step(
             state.transcriber, features, letters

@@ -1,20 +1,21 @@
 """The ear's encoder in step with the clock, on ONNX Runtime: a tick of sound in, features out.
 
-It gives what ``EarEncoder`` gives for whole recordings, ``look_ahead_ticks`` late.
+It gives what ``reference.encoder`` gives for whole recordings, ``look_ahead_ticks`` late.
 """
 
 from dataclasses import dataclass, replace
-from typing import Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from duplex_agent.audio.mel import MELS, TAIL_SAMPLES, log_mel
-from duplex_agent.ear.encoder import FEATURES_PER_TICK, EarEncoder
-from duplex_agent.ear.encoder_graph import tick_graph
-from duplex_agent.runtime.onnx_session import Precision, open_session
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK, EarConfig, sinusoids
+from duplex_agent.runtime.onnx_session import open_session
+
+if TYPE_CHECKING:
+    import onnx
 
 _NEVER: Final = np.float32(-1e9)
 
@@ -31,20 +32,28 @@ class TickState:
 
     tick: int
     offset: int
-    pcm: Tensor
-    mel: Tensor
+    pcm: Array
+    mel: Array
     left: dict[str, Array]
 
 
 class TickEncoder:
-    """An ``EarEncoder`` that hears one tick after the other."""
+    """Hears one tick after the other; holds no conversation."""
 
-    def __init__(self, encoder: EarEncoder, precision: Precision = "int8") -> None:
-        """Raises CheckpointError when ONNX Runtime cannot run ``encoder``."""
-        self.look_ahead_ticks = encoder.look_ahead_ticks
-        self._config = config = encoder.config
-        self._places = encoder.positions.numpy()
-        self._session = open_session(tick_graph(encoder, precision))
+    def __init__(
+        self,
+        graph: "onnx.ModelProto | Path",
+        look_ahead_ticks: int,
+        config: EarConfig | None = None,
+    ) -> None:
+        """``graph``: ``encoder_graph.tick_graph`` of that look-ahead and those sizes.
+
+        Raises CheckpointError when ONNX Runtime cannot run it.
+        """
+        self.look_ahead_ticks = look_ahead_ticks
+        self._config = config = config or EarConfig()
+        self._places = sinusoids(config.positions, config.width)
+        self._session = open_session(graph)
         names = [output.name for output in self._session.get_outputs()]
         self._left = [name.removeprefix("next_") for name in names[2:]]
         ahead = [i < self.look_ahead_ticks for i in range(config.depth)]
@@ -59,20 +68,20 @@ class TickEncoder:
             kind, layer = name.split(".")
             rows = 1 if kind == "waiting" else self._seen[int(layer)]
             left[name] = np.zeros((1, FEATURES_PER_TICK * rows, width), np.float32)
-        return TickState(0, 0, torch.zeros(TAIL_SAMPLES), torch.zeros(2, MELS), left)
+        pcm, mel = np.zeros(TAIL_SAMPLES, np.float32), np.zeros((2, MELS), np.float32)
+        return TickState(0, 0, pcm, mel, left)
 
-    @torch.inference_mode()
     def step(self, state: TickState, pcm: Array) -> tuple[TickState, Array, Array]:
         """Hear one more tick ``pcm`` [1280]: features [4, width] and log-shares of their letters
         [4, characters] of the tick ``look_ahead_ticks`` ago.
 
         What comes out earlier than that has no meaning.
         """
-        sound = torch.cat([state.pcm, torch.from_numpy(pcm)])
-        mel = torch.cat([state.mel, log_mel(sound)])
+        sound = np.concatenate([state.pcm, pcm])
+        mel = np.concatenate([state.mel, log_mel(sound)])
         places = (self.place(state) + np.arange(FEATURES_PER_TICK)) % len(self._places)
         feeds = {
-            "mel": mel.T[None].contiguous().numpy(),
+            "mel": np.ascontiguousarray(mel.T)[None],
             "places": self._places[places][None],
             **{f"hidden.{i}": self._hidden(state.tick, i) for i in range(self._config.depth)},
             **state.left,

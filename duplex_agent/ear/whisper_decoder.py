@@ -19,16 +19,16 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from duplex_agent import assets
-from duplex_agent.ear.encoder import FEATURES_PER_TICK
-from duplex_agent.ear.whisper_graph import READER_FILE, SOUND_FILE, write_decoder
-from duplex_agent.ear.whisper_weights import decoder_weights
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
 from duplex_agent.errors import CheckpointError
 from duplex_agent.runtime.disk_cache import derived_folder
 from duplex_agent.runtime.onnx_session import Precision, open_session
 
 _PART: Final = "whisper-tiny.en"
 # Raise it whenever graphs of an older one must not be used any more.
-_GRAPH_VERSION: Final = 1
+_GRAPH_VERSION: Final = 2
+_SOUND_FILE: Final = "sound.onnx"
+_READER_FILE: Final = "reader.onnx"
 _EMBEDDING_FILE: Final = "embedding.npy"
 _PLACES_FILE: Final = "places.npy"
 _RIVALS: Final = 4
@@ -88,8 +88,8 @@ class WhisperDecoder:
         folder = _prepared(config["suppress_ids"], self._end + 1, precision)
         self._embedding: NDArray[np.float16] = np.load(folder / _EMBEDDING_FILE, mmap_mode="r")
         self._places: Array = np.load(folder / _PLACES_FILE)
-        self._projection = open_session(folder / SOUND_FILE)
-        self._reader = open_session(folder / READER_FILE)
+        self._projection = open_session(folder / _SOUND_FILE)
+        self._reader = open_session(folder / _READER_FILE)
 
     def sound(self, features: Array) -> Sound:
         [sound] = self._projection.run(None, {"features": np.ascontiguousarray(features)})
@@ -186,12 +186,17 @@ def _prepared(silenced: list[int], vocabulary: int, precision: Precision) -> Pat
     """The decoder's files in the assets cache, made now if they are not there."""
 
     def build(folder: Path) -> None:
+        from duplex_agent.ear.whisper_graph import reader_graph, sound_graph
+        from duplex_agent.ear.whisper_weights import decoder_weights
+        from duplex_agent.runtime.onnx_graph import write_model
+
         print(f"Preparing {_PART} (once)", file=sys.stderr, flush=True)
         weights = decoder_weights(assets.path(_PART), vocabulary)
         # The file holds half precision: nothing is lost.
         np.save(folder / _EMBEDDING_FILE, weights["embeddings/weight"].astype(np.float16))
         np.save(folder / _PLACES_FILE, weights["position_encodings/encodings"])
-        write_decoder(weights, silenced, folder, precision)
+        write_model(sound_graph(weights, precision), folder / _SOUND_FILE)
+        write_model(reader_graph(weights, silenced, precision), folder / _READER_FILE)
 
     fingerprint = assets.find(_PART).sha256[:16]
     return derived_folder(f"{_PART}-{fingerprint}-{precision}-v{_GRAPH_VERSION}", build)

@@ -1,15 +1,14 @@
 """Writes the two ONNX graphs of Whisper's decoder for ONNX Runtime on the CPU.
 
-``sound.onnx`` turns features into what the decoder's layers attend to, their keys and values. It
-runs once for every tick of sound. ``reader.onnx`` turns pieces of text into the logits of what
-follows them. Past and present of its self-attention are buffers that the caller owns, as in the
+The sound's graph turns features into what the decoder's layers attend to, their keys and values. It
+runs once for every tick of sound. The reader's turns pieces of text into the logits of what follows
+them. Past and present of its self-attention are buffers that the caller owns, as in the
 thinker's graph; the keys and values of the sound are inputs that it never changes.
 
 Operators: ``GroupQueryAttention``, ``MultiHeadAttention``, ``SkipLayerNormalization``,
 ``BiasGelu`` and ``MatMulNBits`` of ONNX Runtime's ``com.microsoft`` domain.
 """
 
-from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -20,25 +19,11 @@ from duplex_agent.ear.whisper_weights import DecoderWeights
 from duplex_agent.runtime.onnx_graph import Array, Graph
 from duplex_agent.runtime.onnx_session import Precision
 
-SOUND_FILE: Final = "sound.onnx"
-READER_FILE: Final = "reader.onnx"
-
 _NEVER: Final = np.float32(-1e4)
 
 
-def write_decoder(
-    weights: DecoderWeights, silenced: list[int], folder: Path, precision: Precision
-) -> None:
-    """Write both graphs into ``folder``; the pieces ``silenced`` are never likely."""
-    graphs = {SOUND_FILE: _sound_graph, READER_FILE: _reader_graph}
-    for name, build in graphs.items():
-        model = build(weights, silenced, precision)
-        (folder / name).write_bytes(model.SerializeToString())
-
-
-def _sound_graph(
-    weights: DecoderWeights, silenced: list[int], precision: Precision
-) -> onnx.ModelProto:
+def sound_graph(weights: DecoderWeights, precision: Precision) -> onnx.ModelProto:
+    """``features`` [n, width] -> ``sound`` [2 x layers, heads, n, head width]."""
     graph = Graph("whisper", precision)
     layers = range(weights.layers)
     matrices = [weights.layer(i, "attention/linear_1/weight") for i in layers]
@@ -54,9 +39,13 @@ def _sound_graph(
     )
 
 
-def _reader_graph(
+def reader_graph(
     weights: DecoderWeights, silenced: list[int], precision: Precision
 ) -> onnx.ModelProto:
+    """``pieces`` [1, n, width] behind what is cached -> ``logits`` [1, answers, vocabulary].
+
+    The pieces ``silenced`` are never likely.
+    """
     graph = Graph("whisper", precision)
     residual, delta, late_bias = "pieces", "", None
     for i in range(weights.layers):

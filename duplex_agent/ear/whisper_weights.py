@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from duplex_agent.errors import CheckpointError
 
 _LAYER = re.compile(r"encoder/layer_(\d+)/")
 _NUMPY_TYPES: Final = {0: np.float32, 1: np.int8, 2: np.int16, 3: np.int32, 4: np.float16}
 _HEAD_WIDTH: Final = 64
+
+Array = NDArray[np.float32]
 
 
 def _number(file: BinaryIO, code: str) -> int:
@@ -32,9 +32,9 @@ def _string(file: BinaryIO) -> str:
     return file.read(_number(file, "<H"))[:-1].decode()
 
 
-def read_variables(path: Path, prefix: str = "encoder/") -> dict[str, Tensor]:
+def read_variables(path: Path, prefix: str = "encoder/") -> dict[str, Array]:
     """Variables whose name starts with ``prefix``, as float32; raises CheckpointError."""
-    variables: dict[str, Tensor] = {}
+    variables: dict[str, Array] = {}
     try:
         with path.open("rb") as file:
             _number(file, "<I")
@@ -47,16 +47,16 @@ def read_variables(path: Path, prefix: str = "encoder/") -> dict[str, Tensor]:
                 raw = file.read(size)
                 if name.startswith(prefix) and shape:
                     array = np.frombuffer(raw, _NUMPY_TYPES[kind]).reshape(shape)
-                    variables[name] = torch.from_numpy(array.astype(np.float32))
+                    variables[name] = array.astype(np.float32)
     except (OSError, struct.error, ValueError, KeyError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{path} is not a readable CTranslate2 model ({error})") from error
     return variables
 
 
-def encoder_state(path: Path) -> dict[str, Tensor]:
-    """State of ``EarEncoder`` without its character head, from Whisper's encoder in ``path``."""
+def encoder_state(path: Path) -> dict[str, Array]:
+    """The ear's encoder without its character head, from Whisper's encoder in ``path``."""
     raw = read_variables(path)
-    state: dict[str, Tensor] = {}
+    state: dict[str, Array] = {}
     try:
         for conv in ("conv1", "conv2"):
             for part in ("weight", "bias"):
@@ -86,16 +86,16 @@ def encoder_state(path: Path) -> dict[str, Tensor]:
 class DecoderWeights:
     """Whisper's decoder: float32 arrays under the names they have in the file."""
 
-    arrays: dict[str, NDArray[np.float32]]
+    arrays: dict[str, Array]
     vocabulary: int
 
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
+    def __getitem__(self, name: str) -> Array:
         try:
             return self.arrays[f"decoder/{name}"]
         except KeyError as error:
             raise CheckpointError(f"no Whisper decoder: {error} is missing") from error
 
-    def layer(self, index: int, name: str) -> NDArray[np.float32]:
+    def layer(self, index: int, name: str) -> Array:
         """A parameter of layer ``index``; raises CheckpointError when it is missing."""
         return self[f"layer_{index}/{name}"]
 
@@ -105,7 +105,7 @@ class DecoderWeights:
         return sum(name.endswith("/ffn/layer_norm/beta") for name in self.arrays)
 
     @property
-    def embedding(self) -> NDArray[np.float32]:
+    def embedding(self) -> Array:
         """One row for each piece of text, [vocabulary, width]; the same rows make the logits."""
         return self["embeddings/weight"][: self.vocabulary]
 
@@ -130,5 +130,4 @@ def decoder_weights(path: Path, vocabulary: int) -> DecoderWeights:
 
     Raises CheckpointError.
     """
-    variables = read_variables(path, "decoder/")
-    return DecoderWeights({name: array.numpy() for name, array in variables.items()}, vocabulary)
+    return DecoderWeights(read_variables(path, "decoder/"), vocabulary)

@@ -1,8 +1,6 @@
 """Where a language model comes from: a pretrained part, a GGUF file, a folder, or a hub name."""
 
-import contextlib
 import hashlib
-import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +12,10 @@ from numpy.typing import NDArray
 from duplex_agent import assets
 from duplex_agent.assets.cache import expanded
 from duplex_agent.errors import ThinkerError
-from duplex_agent.llm.gguf_llama import GgufLlama
-from duplex_agent.llm.llama_spec import LlamaSpec, read_spec
-from duplex_agent.llm.text_tokenizer import settings_of, write_tokenizer
+from duplex_agent.llm.llama_spec import LlamaSpec
+from duplex_agent.llm.sources.gguf_llama import GgufLlama
+from duplex_agent.llm.sources.hub_folder import HubFolder
+from duplex_agent.llm.sources.with_transformers import WithTransformers
 
 _FOLDER_FILES = ("*.json", "*.jinja", "*.model", "*.safetensors", "*.bin", "*.gguf")
 
@@ -65,80 +64,23 @@ class LanguageModel:
 
     @cached_property
     def parts(self) -> ModelParts:
-        """The model's sizes, parameters and tokenizer, by the quickest reader that knows it."""
-        if self.gguf:
-            quick = GgufLlama(self.folder / self.gguf)
-            if quick.supported:
-                return quick
-        return _TransformersParts(self)
+        """The model's sizes, parameters and tokenizer, by the lightest reader that knows it."""
+        quick = GgufLlama(self.folder / self.gguf) if self.gguf else HubFolder(self.folder)
+        return quick if quick.supported else self._with_transformers
 
-    @cached_property
+    @property
     def transformers_model(self) -> Any:
         """The transformers model in fp32 evaluation mode; ThinkerError if it cannot be read."""
-        import torch
-        import transformers
+        return self._with_transformers.model
 
-        with _without_bars():
-            try:
-                model = transformers.AutoModelForCausalLM.from_pretrained(
-                    **self._source, dtype=torch.float32
-                )
-            except (OSError, ValueError, KeyError, RuntimeError, ImportError) as error:
-                raise ThinkerError(
-                    f"cannot load language model {self.name!r}: {_line(error)}"
-                ) from error
-        return model.eval().requires_grad_(False)
-
-    @cached_property
+    @property
     def transformers_tokenizer(self) -> Any:
         """The transformers tokenizer; ThinkerError if the model has none that can be read."""
-        import transformers
-
-        with _without_bars():
-            try:
-                return transformers.AutoTokenizer.from_pretrained(**self._source)
-            except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-                raise ThinkerError(
-                    f"language model {self.name!r} has no tokenizer: {_line(error)}"
-                ) from error
-
-    @property
-    def _source(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"pretrained_model_name_or_path": str(self.folder)}
-        if self.gguf:
-            found["gguf_file"] = self.gguf
-        return found
-
-
-class _TransformersParts:
-    """Parts of any model that transformers can load, sharing that model's memory."""
-
-    def __init__(self, model: LanguageModel) -> None:
-        self._model = model
-
-    @property
-    def spec(self) -> LlamaSpec:
-        return read_spec(self._model.transformers_model.config)
-
-    def parameter(self, name: str) -> NDArray[np.float32] | None:
-        tensor = self._parameters.get(name)
-        return None if tensor is None else tensor.numpy()
+        return self._with_transformers.tokenizer
 
     @cached_property
-    def _parameters(self) -> dict[str, Any]:
-        return dict(self._model.transformers_model.named_parameters())
-
-    def embedding(self) -> NDArray[np.float32]:
-        weight = self._model.transformers_model.get_input_embeddings().weight
-        table: NDArray[np.float32] = weight.numpy()
-        return table
-
-    def save_tokenizer(self, folder: Path) -> None:
-        tokenizer = self._model.transformers_tokenizer
-        backend = getattr(tokenizer, "backend_tokenizer", None)
-        if backend is None:
-            raise ThinkerError(f"language model {self._model.name!r} has no fast tokenizer")
-        write_tokenizer(backend, settings_of(tokenizer), folder)
+    def _with_transformers(self) -> WithTransformers:
+        return WithTransformers(self.name, self.folder, self.gguf)
 
 
 def find_language_model(name: str) -> LanguageModel:
@@ -173,8 +115,3 @@ def _download(repository: str) -> Path:
 
 def _line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
-
-
-def _without_bars() -> contextlib.redirect_stderr[io.StringIO]:
-    """Keep the progress bars of transformers off the terminal; our own note takes their place."""
-    return contextlib.redirect_stderr(io.StringIO())

@@ -1,5 +1,6 @@
 """The sizes of a Llama-architecture model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,37 +37,55 @@ class LlamaSpec:
         return min(self.positions, _MAX_POSITIONS)
 
 
-def read_spec(config: Any) -> LlamaSpec:
-    """Take the sizes from a transformers configuration; ThinkerError if the graph cannot be it."""
-    kind = getattr(config, "model_type", "unknown")
+def read_spec(config: Mapping[str, Any]) -> LlamaSpec:
+    """Take the sizes from a model's `config.json`; ThinkerError if the graph cannot be it."""
+    kind = config.get("model_type", "unknown")
     if kind != "llama":
         raise ThinkerError(
             f"the onnx backend knows llama models, not {kind!r}: use backend='transformers'"
         )
-    rope = dict(getattr(config, "rope_parameters", None) or {})
-    layers = config.num_hidden_layers
+    try:
+        return _llama_spec(config)
+    except KeyError as error:
+        raise ThinkerError(f"the model's config.json lacks {error}") from error
+
+
+def _llama_spec(config: Mapping[str, Any]) -> LlamaSpec:
+    rope = _rope(config)
+    layers = config["num_hidden_layers"]
+    activation = config.get("hidden_act", "silu")
     unsupported = [
-        ("activation", config.hidden_act, config.hidden_act != "silu"),
+        ("activation", activation, activation != "silu"),
         ("rope type", rope.get("rope_type"), rope.get("rope_type") not in _STATIC_ROPE),
         ("support for layer counts below 2, here", layers, layers < 2),
-        ("mlp bias", True, bool(getattr(config, "mlp_bias", False))),
+        ("mlp bias", True, bool(config.get("mlp_bias"))),
     ]
     for what, value, bad in unsupported:
         if bad:
             raise ThinkerError(
                 f"the onnx backend has no {what} {value!r}: use backend='transformers'"
             )
-    heads = config.num_attention_heads
+    width, heads = config["hidden_size"], config["num_attention_heads"]
     return LlamaSpec(
         layers=layers,
-        width=config.hidden_size,
+        width=width,
         heads=heads,
-        kv_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
-        ff_width=config.intermediate_size,
-        vocab=config.vocab_size,
-        norm_eps=float(config.rms_norm_eps),
-        positions=config.max_position_embeddings,
-        tied=bool(config.tie_word_embeddings),
+        kv_heads=config.get("num_key_value_heads") or heads,
+        head_dim=config.get("head_dim") or width // heads,
+        ff_width=config["intermediate_size"],
+        vocab=config["vocab_size"],
+        norm_eps=float(config.get("rms_norm_eps", 1e-6)),
+        positions=config["max_position_embeddings"],
+        tied=bool(config.get("tie_word_embeddings", False)),
         rope=rope,
     )
+
+
+def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of the rotation; older files name them otherwise and hold the base apart."""
+    rope = dict(config.get("rope_parameters") or config.get("rope_scaling") or {})
+    if "type" in rope:
+        rope.setdefault("rope_type", rope.pop("type"))
+    if "rope_theta" in config:
+        rope.setdefault("rope_theta", config["rope_theta"])
+    return rope

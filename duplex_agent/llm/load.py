@@ -27,8 +27,8 @@ def load_thinker(
     """Load a language model by pretrained part, path, or hub name.
 
     The onnx backends run Llama-architecture models on one CPU thread from files that are prepared
-    once and cached; "transformers" runs any `AutoModelForCausalLM`, slowly. The low-rank change in
-    the file `lora` is merged into the weights first.
+    once and cached; "transformers" runs any `AutoModelForCausalLM`, slowly, and needs the packages
+    of training. The low-rank change in the file `lora` is merged into the weights first.
     Raises ThinkerError or AssetError if the model cannot be had or the backend cannot run it,
     CheckpointError if `lora` is corrupt or was trained on another model.
     """
@@ -40,7 +40,13 @@ def load_thinker(
     change = None if lora is None else load_lora(lora)
     model = find_language_model(name)
     if backend == "transformers":
-        from duplex_agent.llm.thinker_transformers import TransformersThinker
+        try:
+            from duplex_agent.llm.thinker_transformers import TransformersThinker
+        except ModuleNotFoundError as error:
+            raise ThinkerError(
+                f"backend 'transformers' needs {error.name}, which is not installed:"
+                " make setup-train"
+            ) from error
 
         return TransformersThinker(model, max_length, change)
     if backend in ("onnx-int8", "onnx-fp32"):

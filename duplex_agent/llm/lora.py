@@ -8,12 +8,10 @@ The merged model costs nothing at run time, and no adapter library is needed to 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from duplex_agent import assets
 from duplex_agent.errors import CheckpointError
@@ -25,17 +23,19 @@ if TYPE_CHECKING:
 
 MAX_BYTES = 6 * 2**20
 DEFAULT_FILE = checkpoint.WEIGHTS_DIR / "thinker-style.safetensors"
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+"""a [rank, in] and b [out, rank] of one layer."""
 _A, _B = ".lora_a", ".lora_b"
 _BASE = "base"
 
 
 @dataclass(frozen=True)
 class Lora:
-    """A change to one language model: layer name -> (a [rank, in], b [out, rank]), float32."""
+    """A change to one language model."""
 
     file: Path
     base: str  # fingerprint of the model it was trained on
-    layers: dict[str, tuple[Tensor, Tensor]]
+    layers: dict[str, Pair]  # by the layer's Hugging Face name
 
     @cached_property
     def fingerprint(self) -> str:
@@ -50,7 +50,7 @@ class Lora:
                 f" (weights {self.base}, here {model.fingerprint})"
             )
 
-    def delta(self, layer: str, shape: tuple[int, ...]) -> Tensor | None:
+    def delta(self, layer: str, shape: tuple[int, ...]) -> NDArray[np.float32] | None:
         """What is added to the weight [out, in] of ``layer``; None where nothing is.
 
         Raises CheckpointError if the change has another shape.
@@ -59,7 +59,7 @@ class Lora:
         if pair is None:
             return None
         a, b = pair
-        if (len(b), a.shape[1]) != tuple(shape):
+        if (len(b), a.shape[1]) != shape:
             raise CheckpointError(
                 f"{self.file} changes {layer} as [{len(b)}, {a.shape[1]}], the model has"
                 f" {list(shape)}"
@@ -67,31 +67,29 @@ class Lora:
         return b @ a
 
 
-def save_lora(
-    path: Path, layers: dict[str, tuple[Tensor, Tensor]], base: str, notes: dict[str, str]
-) -> None:
+def save_lora(path: Path, layers: dict[str, Pair], base: str, notes: dict[str, str]) -> None:
     """Write a change (scaled already) as int8 with ``notes`` in its metadata.
 
     Raises CheckpointError if the file would be above 6 MiB or cannot be written.
     """
-    tensors: dict[str, Tensor] = {}
+    arrays: checkpoint.Arrays = {}
     for name, (a, b) in layers.items():
-        tensors |= {name + _A: a, name + _B: b}
+        arrays |= {name + _A: a, name + _B: b}
     # int8 takes a byte per weight; the scales and small matrices in fp16 are a few per cent.
-    if sum(t.numel() for t in tensors.values()) > MAX_BYTES:
+    if sum(array.size for array in arrays.values()) > MAX_BYTES:
         raise CheckpointError(f"{path} would be above 6 MiB: take a lower rank")
-    checkpoint.save(path, tensors, {**notes, _BASE: base}, int8=True)
+    checkpoint.save(path, arrays, {**notes, _BASE: base}, int8=True)
 
 
 def load_lora(path: Path) -> Lora:
     """Read a change; CheckpointError if it is missing, corrupt, too large or no LoRA file."""
     if path.exists() and path.stat().st_size > MAX_BYTES:
         raise CheckpointError(f"{path} is larger than 6 MiB: no LoRA file of this project")
-    tensors, notes = checkpoint.load(path)
-    names = {name.removesuffix(_A).removesuffix(_B) for name in tensors}
-    layers = {n: (tensors.get(n + _A), tensors.get(n + _B)) for n in sorted(names)}
+    arrays, notes = checkpoint.load(path)
+    names = {name.removesuffix(_A).removesuffix(_B) for name in arrays}
+    layers = {n: (arrays.get(n + _A), arrays.get(n + _B)) for n in sorted(names)}
     whole = {n: (a, b) for n, (a, b) in layers.items() if a is not None and b is not None}
-    fits = all(a.dim() == b.dim() == 2 and len(a) == b.shape[1] for a, b in whole.values())
+    fits = all(a.ndim == b.ndim == 2 and len(a) == b.shape[1] for a, b in whole.values())
     if _BASE not in notes or not names or len(whole) < len(layers) or not fits:
         raise CheckpointError(f"{path} is no LoRA file, or a part of it is missing")
     return Lora(path, notes[_BASE], whole)
@@ -116,25 +114,10 @@ class AdaptedParts:
         if array is None or kind != "weight":
             return array
         delta = self._lora.delta(layer, array.shape)
-        return array if delta is None else array + delta.numpy()
+        return array if delta is None else array + delta
 
     def embedding(self) -> NDArray[np.float32]:
         return self._parts.embedding()
 
     def save_tokenizer(self, folder: Path) -> None:
         self._parts.save_tokenizer(folder)
-
-
-def merge_into(model: Any, lora: Lora) -> None:
-    """Add the change to the weights of a transformers model, in place."""
-    with torch.no_grad():
-        for name in lora.layers:
-            try:
-                weight = model.get_parameter(f"{name}.weight")
-            except AttributeError as error:
-                raise CheckpointError(
-                    f"{lora.file} changes {name}, which the model has not"
-                ) from error
-            delta = lora.delta(name, tuple(weight.shape))
-            assert delta is not None
-            weight += delta

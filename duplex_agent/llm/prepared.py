@@ -4,11 +4,13 @@ Each is made once from the original model and kept in the assets cache under the
 fingerprint and the version of whatever wrote it.
 """
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,7 @@ from duplex_agent.errors import ThinkerError
 from duplex_agent.llm.language_model import LanguageModel
 from duplex_agent.llm.lora import AdaptedParts, Lora
 from duplex_agent.llm.text_tokenizer import TextTokenizer
+from duplex_agent.llm.thinker import token_ids
 from duplex_agent.runtime.disk_cache import derived_folder
 from duplex_agent.runtime.onnx_session import Precision
 
@@ -34,10 +37,29 @@ class PreparedText:
     model_name: str
 
     @cached_property
-    def embedding(self) -> NDArray[np.float32]:
+    def embedding(self) -> np.memmap[Any, np.dtype[np.float32]]:
         """Input embeddings, float32 [vocabulary, width], mapped read-only."""
-        table: NDArray[np.float32] = np.load(self.folder / _EMBEDDING_FILE, mmap_mode="r")
+        table: np.memmap[Any, np.dtype[np.float32]] = np.load(
+            self.folder / _EMBEDDING_FILE, mmap_mode="r"
+        )
         return table
+
+    def rows(self, ids: Sequence[int]) -> NDArray[np.float32]:
+        """Embeddings of token ids, float32 [n, width]; ThinkerError for an id out of range.
+
+        They are read, not mapped: a page of the mapping brings its neighbours along and they all
+        stay in memory.
+        """
+        table = self.embedding
+        wanted = token_ids(ids, len(table))
+        rows = np.empty((len(wanted), table.shape[1]), np.float32)
+        for row, index in zip(rows, wanted.tolist(), strict=True):
+            os.preadv(self._embedding_file.fileno(), [row], table.offset + index * row.nbytes)
+        return rows
+
+    @cached_property
+    def _embedding_file(self) -> BinaryIO:
+        return (self.folder / _EMBEDDING_FILE).open("rb")
 
     @cached_property
     def tokenizer(self) -> TextTokenizer:

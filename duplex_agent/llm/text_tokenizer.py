@@ -71,18 +71,3 @@ def write_tokenizer(tokenizer: Any, settings: TextSettings, folder: Path) -> Non
     """Write a `tokenizers.Tokenizer` so that `TextTokenizer(folder)` can read it."""
     tokenizer.save(str(folder / _TOKENIZER_FILE))
     (folder / _SETTINGS_FILE).write_text(json.dumps(asdict(settings), indent=1))
-
-
-def settings_of(tokenizer: Any) -> TextSettings:
-    """The settings of a transformers tokenizer."""
-    template = tokenizer.chat_template
-    if isinstance(template, dict):
-        template = template.get("default")
-    added = tokenizer.added_tokens_decoder.items()
-    special = {i for i, token in added if token.special} | set(tokenizer.all_special_ids)
-    return TextSettings(
-        chat_template=template,
-        bos_token=tokenizer.bos_token or "",
-        eos_token=tokenizer.eos_token or "",
-        special_ids=tuple(sorted(special)),
-    )

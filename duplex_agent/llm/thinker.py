@@ -120,9 +120,9 @@ def check_splice(
         raise ContextFull(f"the context holds {max_length} positions, not {length}")
 
 
-def rows_of(table: NDArray[np.float32], ids: Sequence[int]) -> NDArray[np.float32]:
-    """A copy of the table's rows at `ids`; ThinkerError for an id that is not in the vocabulary."""
+def token_ids(ids: Sequence[int], vocabulary: int) -> NDArray[np.int64]:
+    """The ids as int64 [n]; ThinkerError for an id that is not in the vocabulary."""
     index = np.asarray(ids, dtype=np.int64).reshape(-1)
-    if index.size and (index.min() < 0 or index.max() >= len(table)):
-        raise ThinkerError(f"token ids must be 0 to {len(table) - 1}")
-    return np.array(table[index], dtype=np.float32)
+    if index.size and (index.min() < 0 or index.max() >= vocabulary):
+        raise ThinkerError(f"token ids must be 0 to {vocabulary - 1}")
+    return index

@@ -1,5 +1,8 @@
 """The thinker on ONNX Runtime: one CPU thread, caches written in place."""
 
+import contextlib
+import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +22,6 @@ from duplex_agent.llm.thinker import (
     check_embeddings,
     check_splice,
     check_truncation,
-    rows_of,
 )
 from duplex_agent.runtime.onnx_session import Precision, open_session
 
@@ -28,8 +30,8 @@ from duplex_agent.runtime.onnx_session import Precision, open_session
 class OnnxState(ThinkerState):
     """A conversation and its caches, float32 [layers, 2, 1, kv_heads, max_length, head_dim].
 
-    The memory is only touched as far as the conversation has come. The binding ties every
-    layer's past and present to the same buffer, which makes the attention write in place.
+    Memory is taken only as far as the conversation has come. The binding ties every layer's past
+    and present to the same buffer, which makes the attention write in place.
     """
 
     cache: NDArray[np.float32]
@@ -68,11 +70,11 @@ class OnnxThinker:
         return self._text.tokenizer
 
     def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        return rows_of(self._text.embedding, ids)
+        return self._text.rows(ids)
 
     def new_state(self) -> OnnxState:
         shape = (self._layers, 2, 1, self._kv_heads, self.max_length, self._head_dim)
-        cache = np.zeros(shape, np.float32)
+        cache = _zeros_by_the_page(shape)
         binding = self._session.io_binding()
         for layer, pair in enumerate(cache):
             for kind, buffer in zip(("key", "value"), pair, strict=True):
@@ -132,3 +134,17 @@ class OnnxThinker:
         for (keys, values), layer in zip(source, cache, strict=True):
             layer[0, :, :, start:end] = moved(keys, by, *self._rotation)
             layer[1, :, :, start:end] = values
+
+
+def _zeros_by_the_page(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Zeros that take memory in pages of 4 KiB, where they are written.
+
+    numpy asks the kernel for pages of 2 MiB: the first position of every head of every layer would
+    take the whole of a cache.
+    """
+    kind = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    memory = mmap.mmap(-1, math.prod(shape) * 4, flags=kind)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        with contextlib.suppress(OSError):  # a kernel without huge pages
+            memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.float32).reshape(shape)

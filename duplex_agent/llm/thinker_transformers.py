@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from duplex_agent.errors import ThinkerError
+from duplex_agent.errors import CheckpointError, ThinkerError
 from duplex_agent.llm.language_model import LanguageModel
-from duplex_agent.llm.lora import Lora, merge_into
+from duplex_agent.llm.lora import Lora
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.llm.thinker import (
@@ -20,7 +20,7 @@ from duplex_agent.llm.thinker import (
     check_embeddings,
     check_splice,
     check_truncation,
-    rows_of,
+    token_ids,
 )
 
 
@@ -42,7 +42,7 @@ class TransformersThinker:
         self._model = model.transformers_model
         if lora is not None:
             # The parameters are shared with `model`, which belongs to this thinker alone.
-            merge_into(self._model, lora)
+            _merge(self._model, lora)
         config = self._model.config.get_text_config()
         self.width: int = config.hidden_size
         self.max_length = max_length
@@ -54,7 +54,7 @@ class TransformersThinker:
         return prepared_text(self._source).tokenizer
 
     def embed(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        return rows_of(self._embedding, ids)
+        return self._embedding[token_ids(ids, len(self._embedding))]
 
     def new_state(self) -> TransformersState:
         from transformers import DynamicCache
@@ -106,3 +106,18 @@ class TransformersThinker:
         self.truncate(state, start)
         if rows:
             self.append(state, np.stack(rows))
+
+
+def _merge(model: Any, lora: Lora) -> None:
+    """Add the change to the weights of a transformers model, in place."""
+    with torch.no_grad():
+        for name in lora.layers:
+            try:
+                weight = model.get_parameter(f"{name}.weight")
+            except AttributeError as error:
+                raise CheckpointError(
+                    f"{lora.file} changes {name}, which the model has not"
+                ) from error
+            delta = lora.delta(name, tuple(weight.shape))
+            assert delta is not None
+            weight += torch.from_numpy(delta)

@@ -1,84 +1,116 @@
 """Weight files: safetensors with optional int8 matrices, checked when they are opened.
 
 A matrix saved as int8 becomes ``NAME`` (int8, [out, ...]) and ``NAME.scale`` (fp16, [out]): one
-symmetric scale per output row. ``load`` gives float32 back, so modules never see the packing.
+symmetric scale per output row. ``load`` gives float32 back, so networks never see the packing.
 """
 
-import json
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+from safetensors.numpy import save_file
 
 from duplex_agent.errors import CheckpointError
 
-_SCALE = ".scale"
+Arrays = dict[str, NDArray[Any]]
 WEIGHTS_DIR = Path(__file__).resolve().parents[1] / "weights"
+_SCALE = ".scale"
+_SMALLEST_PACKED = 4096
+"""Numbers in a matrix below which packing saves nothing that matters."""
 
 
-def _pack_int8(tensor: Tensor) -> tuple[Tensor, Tensor]:
-    rows = tensor.float().reshape(tensor.shape[0], -1)
-    scale = (rows.abs().amax(dim=1) / 127).clamp_min(1e-8).half().float()
-    packed = (rows / scale[:, None]).round().clamp(-127, 127).to(torch.int8)
-    return packed.reshape(tensor.shape), scale.half()
-
-
-def save(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str], int8: bool) -> None:
-    """Write ``tensors`` as float16, or matrices as int8 where ``int8``; raises CheckpointError.
+def save(path: Path, arrays: Arrays, metadata: dict[str, str], int8: bool) -> None:
+    """Write ``arrays`` as float16, or matrices as int8 where ``int8``; raises CheckpointError.
 
     The file appears whole or not at all.
     """
-    stored: dict[str, Tensor] = {}
-    for name, tensor in tensors.items():
-        tensor = tensor.detach().cpu().contiguous()
-        if not torch.isfinite(tensor).all():
+    stored: Arrays = {}
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
             raise CheckpointError(f"{name} holds NaN or infinity; {path.name} was not written")
-        if int8 and tensor.dim() >= 2 and tensor.numel() >= 4096:
-            stored[name], stored[name + _SCALE] = _pack_int8(tensor)
+        if int8 and array.ndim >= 2 and array.size >= _SMALLEST_PACKED:
+            stored[name], stored[name + _SCALE] = _pack(array)
         else:
-            stored[name] = tensor.half() if tensor.is_floating_point() else tensor
+            stored[name] = array.astype(np.float16) if _is_float(array) else array
     partial = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(stored, partial, metadata)
+        save_file({k: np.asarray(v, order="C") for k, v in stored.items()}, partial, metadata)
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def load(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Read a weight file into float32 tensors and its metadata; raises CheckpointError."""
+def load(path: Path, prefix: str = "") -> tuple[Arrays, dict[str, str]]:
+    """Read a weight file: arrays by name, floating-point ones as float32, and the metadata.
+
+    Of names that begin with ``prefix`` only, which is then cut off. Raises CheckpointError for a
+    file that is missing or damaged, and for NaN or infinity in what is read.
+    """
+    raw, metadata = _read(path, prefix)
+    arrays: Arrays = {}
+    for name, array in raw.items():
+        if name.endswith(_SCALE):
+            continue
+        if array.dtype == np.int8:
+            array = _unpack(path, name, array, raw)
+        elif _is_float(array):
+            array = array.astype(np.float32)
+        if _is_float(array) and not np.isfinite(array).all():
+            raise CheckpointError(f"weight file {path} holds NaN in {name}; fetch it again")
+        arrays[name] = array
+    return arrays, metadata
+
+
+def check_shapes(arrays: Arrays, wanted: dict[str, tuple[int, ...]], owner: str) -> None:
+    """Raises CheckpointError unless ``arrays`` are those that ``owner`` wants, no more, no less."""
+    for name, shape in wanted.items():
+        if name not in arrays:
+            raise CheckpointError(f"weights do not fit {owner}: {name} is missing")
+        if arrays[name].shape != shape:
+            found = arrays[name].shape
+            raise CheckpointError(f"weights do not fit {owner}: {name} is {found}, not {shape}")
+    if unknown := arrays.keys() - wanted.keys():
+        raise CheckpointError(f"weights do not fit {owner}: it has no {min(unknown)}")
+
+
+def weights_and_biases(weights: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """Shapes of layers' weights by the layers' names, and of one bias for each of their outputs."""
+    biases = {f"{name}.bias": shape[:1] for name, shape in weights.items()}
+    return {f"{name}.weight": shape for name, shape in weights.items()} | biases
+
+
+def _read(path: Path, prefix: str) -> tuple[Arrays, dict[str, str]]:
     if not path.exists():
         raise CheckpointError(f"weight file {path} is missing; reinstall, or train it again")
     try:
-        with safe_open(path, framework="pt") as file:
-            raw = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        with safe_open(path, framework="numpy") as file:
+            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
+            raw = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+            return raw, dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"weight file {path} is corrupt ({error}); fetch it again") from error
-    tensors: dict[str, Tensor] = {}
-    for name, tensor in raw.items():
-        if name.endswith(_SCALE):
-            continue
-        if tensor.dtype == torch.int8:
-            scale = raw[name + _SCALE].float()
-            tensor = tensor.float() * scale.reshape(-1, *[1] * (tensor.dim() - 1))
-        elif tensor.is_floating_point():
-            tensor = tensor.float()
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise CheckpointError(f"weight file {path} holds NaN in {name}; fetch it again")
-        tensors[name] = tensor
-    return tensors, metadata
 
 
-def load_module(module: torch.nn.Module, tensors: dict[str, Tensor], prefix: str = "") -> None:
-    """Fill ``module`` from the tensors under ``prefix``; raises CheckpointError on a mismatch."""
-    own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-    try:
-        module.load_state_dict(own)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"weights do not fit {type(module).__name__}: {reason}") from error
+def _is_float(array: NDArray[Any]) -> bool:
+    return np.issubdtype(array.dtype, np.floating)
+
+
+def _pack(array: NDArray[Any]) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
+    rows = array.astype(np.float32).reshape(len(array), -1)
+    scale = (np.abs(rows).max(axis=1) / np.float32(127)).astype(np.float16)
+    step = scale.astype(np.float32)[:, None]
+    # Rows too small for a float16 scale are stored as zeros.
+    levels = np.rint(np.divide(rows, step, out=np.zeros_like(rows), where=step > 0))
+    return np.clip(levels, -127, 127).astype(np.int8).reshape(array.shape), scale
+
+
+def _unpack(path: Path, name: str, levels: NDArray[Any], raw: Arrays) -> NDArray[np.float32]:
+    scale = raw.get(name + _SCALE)
+    if scale is None or scale.shape != levels.shape[:1]:
+        raise CheckpointError(f"weight file {path} has no scales of {name}; fetch it again")
+    rows = scale.astype(np.float32).reshape(-1, *[1] * (levels.ndim - 1))
+    return levels.astype(np.float32) * rows

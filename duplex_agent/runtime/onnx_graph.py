@@ -5,13 +5,13 @@ scales along each row, inputs become int8 on the way, with a scale for every blo
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from torch import nn
 
 from duplex_agent.runtime.onnx_session import Precision
 
@@ -21,15 +21,13 @@ BLOCK: Final = 32
 EPSILON: Final = 1e-5
 """PyTorch's default of layer norms, which all networks here keep."""
 
+_SMALLEST_APART: Final = 1024
+"""Bytes of a constant from which on it is worth a place in a file of weights."""
+
 Array = NDArray[np.float32]
 Levels = tuple[NDArray[np.uint8], Array]
 Weights = dict[str, Array]
 Shape = list[Any]
-
-
-def parameters(module: nn.Module) -> Weights:
-    """Everything of ``module``'s state by name, as float32."""
-    return {name: tensor.float().cpu().numpy() for name, tensor in module.state_dict().items()}
 
 
 def quantize_blocks(weight: Array) -> Levels:
@@ -49,6 +47,22 @@ def quantize_rows(weight: Array) -> Levels:
     blocks = _blocks(weight)
     scale = np.maximum(np.abs(weight).max(axis=1), np.float32(1e-12)) / np.float32(127)
     return _levels(blocks, np.repeat(scale[:, None], blocks.shape[1], axis=1))
+
+
+def write_model(model: onnx.ModelProto, path: Path) -> None:
+    """Write ``model`` to ``path`` and its weights beside it, and take them out of ``model``.
+
+    ONNX Runtime maps weights of their own file, and holds those inside of a model twice.
+    """
+    weights = path.with_suffix(".weights")
+    onnx.save_model(
+        model,
+        path,
+        save_as_external_data=True,
+        location=weights.name,
+        size_threshold=_SMALLEST_APART,
+    )
+    weights.chmod(path.stat().st_mode)  # onnx lets nobody else read it
 
 
 def _blocks(weight: Array) -> Array:

@@ -1,20 +1,21 @@
 """Graphs in memory or on disk, run by ONNX Runtime on one CPU thread."""
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-import onnx
 import onnxruntime
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from duplex_agent.errors import CheckpointError
+
+if TYPE_CHECKING:
+    import onnx  # a graph on disk needs none of it
 
 Precision = Literal["fp32", "int8"]
 """Of the weights of products."""
 
 
-def open_session(graph: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
+def open_session(graph: "onnx.ModelProto | Path") -> onnxruntime.InferenceSession:
     """Raises CheckpointError when ONNX Runtime cannot run ``graph``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
@@ -30,7 +31,9 @@ def open_session(graph: onnx.ModelProto | Path) -> onnxruntime.InferenceSession:
         raise CheckpointError(f"ONNX Runtime cannot run {name}: {error}") from error
 
 
-def run(session: onnxruntime.InferenceSession, inputs: dict[str, Tensor]) -> list[Tensor]:
-    """All outputs in order, tensors in and out."""
-    found = session.run(None, {name: x.numpy() for name, x in inputs.items()})
-    return [torch.from_numpy(x) for x in found]
+def run(
+    session: onnxruntime.InferenceSession, inputs: dict[str, NDArray[Any]]
+) -> list[NDArray[Any]]:
+    """All outputs in order."""
+    found: list[NDArray[Any]] = session.run(None, inputs)
+    return found

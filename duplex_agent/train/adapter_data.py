@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.encoder import BLANK, FEATURES_PER_TICK, EarEncoder
+from duplex_agent.ear.encoder_config import BLANK, FEATURES_PER_TICK
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, LOOK_AHEADS
-from duplex_agent.ear.load import load_encoder
+from duplex_agent.ear.load import WEIGHTS
+from duplex_agent.ear.reference.encoder import EarEncoder
+from duplex_agent.ear.reference.encoder_file import load_encoder
 from duplex_agent.errors import TrainingError
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.ear_data import RowMaker, Said
@@ -65,7 +67,7 @@ def written_corpus(folder: Path) -> list[Said]:
 
 def shipped_encoder() -> EarEncoder:
     """The ear's frozen encoder. Raises CheckpointError."""
-    return load_encoder().requires_grad_(False)
+    return load_encoder(WEIGHTS, DEFAULT_LOOK_AHEAD).requires_grad_(False)
 
 
 def make_features(folder: Path, speech: Path, rows: int, row_ticks: int, seed: int) -> None:

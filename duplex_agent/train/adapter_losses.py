@@ -5,7 +5,8 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from duplex_agent.ear.adapter import Adapter, Rate, Tokens
+from duplex_agent.ear.adapter_config import Rate
+from duplex_agent.ear.reference.adapter import Adapter, Tokens
 from duplex_agent.train.adapter_data import HeardRow
 
 _TICK_DROPOUT: Final = 0.1

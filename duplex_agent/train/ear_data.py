@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.ear.encoder import CHARACTERS
+from duplex_agent.ear.encoder_config import CHARACTERS
 from duplex_agent.train.augment import change_speed, record
 from duplex_agent.train.text import held_out, normalise
 from duplex_agent.train.user_speech import Engine, make_shard, read_corpus

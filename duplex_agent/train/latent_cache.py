@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.agent_speech import read_corpus
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.loop import train
@@ -46,7 +46,7 @@ def load_encoder(speech: Path, smoke: bool) -> LatentEncoder:
         if not file.exists():
             train(*build("latents", smoke), work, out=work)
     encoder = LatentEncoder()
-    checkpoint.load_module(encoder, checkpoint.load(file)[0])
+    torch_checkpoint.load_module(encoder, torch_checkpoint.load(file)[0])
     return encoder.eval()
 
 

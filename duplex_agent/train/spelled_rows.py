@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.ear.encoder import BLANK, CHARACTERS, FEATURES_PER_TICK
+from duplex_agent.ear.encoder_config import BLANK, CHARACTERS, FEATURES_PER_TICK
 from duplex_agent.train.user_text import heard_form
 
 _WRONG: Final = 0.05

@@ -5,8 +5,9 @@ import onnx
 import torch
 from torch import Tensor
 
-from duplex_agent.runtime.onnx_graph import Graph, Weights, parameters, quantize_rows
+from duplex_agent.runtime.onnx_graph import Graph, Weights, quantize_rows
 from duplex_agent.runtime.onnx_session import Precision, open_session, run
+from duplex_agent.runtime.torch_checkpoint import parameters
 from duplex_agent.voice.codec import KERNEL, CodecDecoder, CodecState
 from duplex_agent.voice.latents import LATENT_WIDTH
 
@@ -26,9 +27,9 @@ class OnnxCodec:
     @torch.inference_mode()
     def __call__(self, latents: Tensor, state: CodecState) -> tuple[Tensor, CodecState]:
         """As ``CodecDecoder.forward``."""
-        inputs = {"latents": latents}
-        inputs |= {f"tail.{index}": tail for index, tail in enumerate(state.tails)}
-        log_pitch, filters, *tails = run(self._session, inputs)
+        inputs = {"latents": latents.numpy()}
+        inputs |= {f"tail.{index}": tail.numpy() for index, tail in enumerate(state.tails)}
+        log_pitch, filters, *tails = map(torch.from_numpy, run(self._session, inputs))
         shape = self._decoder.shape_of(log_pitch, filters)
         return self._decoder.sound(shape, tails, state)
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from duplex_agent.errors import CheckpointError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.voice.flow import Sampling
 from duplex_agent.voice.mouth import Mouth, MouthConfig
 from duplex_agent.voice.mouth_fsq import CodeMouth
@@ -14,7 +14,7 @@ def save_mouth(path: Path, mouth: Mouth, recipe: str, notes: dict[str, str]) -> 
     head = "codes" if isinstance(mouth, CodeMouth) else "flow"
     sampling = mouth.head.sampling.value
     metadata = {"recipe": recipe, "head": head, "sampling": sampling, **notes}
-    checkpoint.save(path, mouth.state_dict(), metadata, int8=True)
+    torch_checkpoint.save(path, mouth.state_dict(), metadata, int8=True)
 
 
 def load_mouth(path: Path, config: MouthConfig | None = None) -> tuple[Mouth, dict[str, str]]:
@@ -22,9 +22,9 @@ def load_mouth(path: Path, config: MouthConfig | None = None) -> tuple[Mouth, di
 
     Raises CheckpointError when the file is missing, broken, or of other sizes than ``config``.
     """
-    tensors, metadata = checkpoint.load(path)
+    tensors, metadata = torch_checkpoint.load(path)
     mouth = (CodeMouth if metadata.get("head") == "codes" else Mouth)(config)
-    checkpoint.load_module(mouth, tensors)
+    torch_checkpoint.load_module(mouth, tensors)
     try:
         mouth.head.sampling = Sampling(metadata.get("sampling", Sampling.EULER))
     except ValueError as error:

@@ -19,10 +19,10 @@ from duplex_agent.runtime.onnx_graph import (
     Graph,
     Shape,
     Weights,
-    parameters,
     quantize_rows,
 )
 from duplex_agent.runtime.onnx_session import Precision
+from duplex_agent.runtime.torch_checkpoint import parameters
 from duplex_agent.voice.flow import FlowConfig
 from duplex_agent.voice.mouth import Mouth
 

@@ -45,11 +45,13 @@ class OnnxMouth:
         }
         for index, (keys, values) in enumerate(zip(state.keys, state.values, strict=True)):
             inputs[f"past_key.{index}"], inputs[f"past_value.{index}"] = keys, values
-        modulations, *present = run(self._talker, inputs)
+        fed = {name: x.numpy() for name, x in inputs.items()}
+        modulations, *present = map(torch.from_numpy, run(self._talker, fed))
         token = noise
         for modulation in modulations.unbind(1):
-            (velocity,) = run(self._head, {"noisy": token, "modulation": modulation})
-            token = token + velocity / len(times)
+            fed = {"noisy": token.numpy(), "modulation": modulation.numpy()}
+            (velocity,) = run(self._head, fed)
+            token = token + torch.from_numpy(velocity) / len(times)
         after = MouthState(present[::2], present[1::2], state.position + 1, token)
         return token * self._deviation + self._mean, after
 

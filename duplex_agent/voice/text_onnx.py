@@ -3,11 +3,11 @@
 from typing import Final
 
 import numpy as np
-import torch
 from onnx import TensorProto
 
-from duplex_agent.runtime.onnx_graph import Graph, parameters
+from duplex_agent.runtime.onnx_graph import Graph
 from duplex_agent.runtime.onnx_session import open_session, run
+from duplex_agent.runtime.torch_checkpoint import parameters
 from duplex_agent.voice.phones import PHONES, Phones, character_ids
 from duplex_agent.voice.text_conv import LEFT, RIGHT
 from duplex_agent.voice.timing import MEAN_LOG_S, Timing
@@ -33,7 +33,7 @@ class OnnxPhones:
         """As ``Phones.best_slots``."""
         if not text:
             return []
-        (found,) = run(self._session, {"symbols": torch.tensor([character_ids(text)])})
+        (found,) = run(self._session, {"symbols": np.array([character_ids(text)])})
         best: list[int] = found.tolist()
         return best
 
@@ -55,7 +55,7 @@ class OnnxTiming:
         """As ``Timing.seconds``."""
         if not phones:
             return []
-        (found,) = run(self._session, {"symbols": torch.tensor([phones])})
+        (found,) = run(self._session, {"symbols": np.array([phones])})
         seconds: list[float] = found.flatten().tolist()
         return seconds
 

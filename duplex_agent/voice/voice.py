@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES, TICK_MS
 from duplex_agent.errors import TextError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.runtime.onnx_session import Precision
 from duplex_agent.voice.codec import CodecDecoder
 from duplex_agent.voice.codec_onnx import OnnxCodec
@@ -208,8 +208,8 @@ def load_torch_voice(
 def _modules(folder: Path) -> tuple[Phones, Timing, Mouth, CodecDecoder]:
     codec, phones, timing = CodecDecoder(), Phones(), Timing()
     for name, parts in (("codec", {"": codec}), ("phones", {"phones.": phones, "timing.": timing})):
-        tensors, _ = checkpoint.load(folder / f"{name}.safetensors")
+        tensors, _ = torch_checkpoint.load(folder / f"{name}.safetensors")
         for prefix, module in parts.items():
-            checkpoint.load_module(module, tensors, prefix)
+            torch_checkpoint.load_module(module, tensors, prefix)
     mouth, _ = load_mouth(folder / "mouth.safetensors")
     return phones, timing, mouth, codec

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent import assets
-from duplex_agent.ear.encoder import FEATURES_PER_TICK
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
 from duplex_agent.ear.whisper_decoder import ReadPiece
 
 _PART: Final = "whisper-tiny.en"

@@ -13,7 +13,6 @@ from itertools import islice
 from typing import Annotated, Final
 
 import numpy as np
-import torch
 import typer
 from numpy.typing import NDArray
 from rich.console import Console
@@ -21,11 +20,11 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.adapter_file import load_adapter
 from duplex_agent.ear.adapter_stream import AdapterStream
-from duplex_agent.ear.encoder import BLANK
+from duplex_agent.ear.encoder_config import BLANK
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD
-from duplex_agent.ear.load import RATES, load_encoder, load_second_pass, silence_features
+from duplex_agent.ear.load import ADAPTER, RATES, WEIGHTS
+from duplex_agent.ear.prepared import prepared_adapter, prepared_ear
 from duplex_agent.ear.streaming import decode_characters
 from duplex_agent.ear.tick_encoder import TickEncoder
 from duplex_agent.ear.transcriber import Transcriber
@@ -68,16 +67,15 @@ def main(
     look_ahead: Annotated[int, typer.Option(help="Ticks: 1, 2 or 4.")] = DEFAULT_LOOK_AHEAD,
 ) -> None:
     """Print a table; the ratio is to CTranslate2's mean."""
-    torch.set_num_threads(1)
-    encoder = load_encoder(look_ahead_ticks=look_ahead)
+    ear = prepared_ear(WEIGHTS, look_ahead)
     before, own = Ctranslate2Decoder(), WhisperDecoder()
-    silence, second_pass = silence_features(encoder), load_second_pass(encoder)
+    silence, second_pass = ear.silence(), ear.second_pass()
     runs = {
         "CTranslate2's decoder": Run(Transcriber(before, silence)),
         "own decoder": Run(Transcriber(own, silence)),
         "own decoder, second pass": Run(Transcriber(own, silence, second_pass)),
     }
-    parts = Parts(TickEncoder(encoder))
+    parts = Parts(ear.encoder())
     for spoken in track(synthetic(clips), "listening", console=Console(stderr=True)):
         _listen(parts, spoken, list(runs.values()))
     table = Table(title=f"The ear's tick, {clips} sentences: processor ms")
@@ -103,7 +101,8 @@ class Parts:
     def __init__(self, encoder: TickEncoder) -> None:
         self.encoder = encoder
         language = find_language_model(DEFAULT_MODEL)
-        adapter = load_adapter(prepared_text(language).embedding, language.fingerprint)
+        table = prepared_text(language).embedding
+        adapter = prepared_adapter(ADAPTER, table, language.fingerprint)
         self.adapters = {name: AdapterStream(adapter, rate) for name, rate in RATES.items()}
         self.encoder_ms: list[float] = []
         self.adapter_ms: dict[str, list[float]] = {name: [] for name in RATES}
@@ -132,7 +131,7 @@ def _listen(parts: Parts, spoken: Spoken, runs: list[Run]) -> None:
             run.step(features, letters, parts.encoder_ms[-1])
         for name, adapter in parts.adapters.items():
             began = time.process_time()
-            adapter.hear(told[name], torch.from_numpy(features), torch.from_numpy(shares))
+            adapter.hear(told[name], features, shares)
             parts.adapter_ms[name].append((time.process_time() - began) * 1000)
 
 

@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.latent_cache import ENCODER_FILE, padded_pcm
 from duplex_agent.voice.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
@@ -106,7 +106,7 @@ def main(
 
     torch.set_num_threads(1)
     voice, encoder = load_voice(folder=weights), LatentEncoder()
-    checkpoint.load_module(encoder, checkpoint.load(weights / ENCODER_FILE)[0])
+    torch_checkpoint.load_module(encoder, torch_checkpoint.load(weights / ENCODER_FILE)[0])
     every = lines("mouth_sentences.txt")
     texts = every[:: max(1, len(every) // count)][:count]
     wanted = [int(part) for part in steps.split(",")]

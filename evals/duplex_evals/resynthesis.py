@@ -18,7 +18,7 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.latent_cache import ENCODER_FILE
 from duplex_agent.voice.codec import OUTPUT_DELAY_SAMPLES
 from duplex_agent.voice.latents import LatentEncoder
@@ -70,7 +70,7 @@ def main(
     """Print the table: teacher beside resynthesis."""
     torch.set_num_threads(1)
     encoder = LatentEncoder()
-    checkpoint.load_module(encoder, checkpoint.load(weights / ENCODER_FILE)[0])
+    torch_checkpoint.load_module(encoder, torch_checkpoint.load(weights / ENCODER_FILE)[0])
     encoder.eval()
     voice = load_voice(folder=weights)
     pairs: list[tuple[Heard, Heard]] = []

@@ -6,12 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from duplex_agent.ear.adapter import Adapter, AdapterConfig, Tokens
-from duplex_agent.ear.adapter_file import load_adapter, save_adapter
+from duplex_agent.ear.adapter_config import AdapterConfig
+from duplex_agent.ear.adapter_graph import listening_graph, token_graph
 from duplex_agent.ear.adapter_stream import AdapterStream
-from duplex_agent.ear.encoder import CHARACTERS, FEATURES_PER_TICK
+from duplex_agent.ear.adapter_weights import AdapterWeights, load_adapter
+from duplex_agent.ear.encoder_config import CHARACTERS, FEATURES_PER_TICK
+from duplex_agent.ear.reference.adapter import Adapter
+from duplex_agent.ear.reference.adapter_file import save_adapter
+from duplex_agent.ear.tick_adapter import TickAdapter, Token
 from duplex_agent.errors import AudioError, CheckpointError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 
 SMALL = AdapterConfig(width=32, heads=2, depth=2, context_ticks=6, ear_width=8)
 TICKS = 31  # five times what a layer remembers, and half a pair at the end
@@ -28,6 +32,21 @@ def adapter() -> Adapter:
     return adapter
 
 
+@pytest.fixture
+def in_ticks(adapter: Adapter) -> TickAdapter:
+    return with_clock(weights_of(adapter))
+
+
+def weights_of(adapter: Adapter) -> AdapterWeights:
+    arrays = {name: p.detach().numpy() for name, p in adapter.named_parameters()}
+    return AdapterWeights(arrays, IDS.numpy(), adapter.rows.numpy(), SMALL)
+
+
+def with_clock(weights: AdapterWeights) -> TickAdapter:
+    blank_vector = weights.arrays["blank_vector"]
+    return TickAdapter(listening_graph(weights), token_graph(weights), blank_vector, SMALL)
+
+
 def heard(ticks: int = TICKS) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(ticks, FEATURES_PER_TICK, SMALL.ear_width, generator=generator)
@@ -35,18 +54,22 @@ def heard(ticks: int = TICKS) -> tuple[torch.Tensor, torch.Tensor]:
     return features, letters.log_softmax(-1)
 
 
+def heard_ticks(ticks: int = TICKS) -> list[tuple[np.ndarray, np.ndarray]]:
+    return list(zip(*(part.numpy() for part in heard(ticks)), strict=True))
+
+
 @pytest.mark.parametrize("rate", [1, 2])
 @torch.inference_mode()
-def test_tick_by_tick_equals_the_whole_recording(adapter, rate):
+def test_tick_by_tick_equals_the_whole_recording(adapter, in_ticks, rate):
     features, letters = heard()
     whole = adapter.token(adapter.at_rate(adapter.hidden(features[None], letters[None]), rate))
-    state = adapter.new_state()
-    steps = [adapter.step(state, f, c, rate) for f, c in zip(features, letters, strict=True)]
-    given = [tokens for tokens in steps if tokens is not None]
+    state = in_ticks.new_state()
+    steps = [in_ticks.step(state, *tick, rate) for tick in heard_ticks()]
+    given = [token for token in steps if token is not None]
     assert len(given) == TICKS // rate
-    assert (torch.stack([t.vectors for t in given]) - whole.vectors[0]).abs().max() < 1e-4
-    assert (torch.stack([t.log_shares for t in given]) - whole.log_shares[0]).abs().max() < 1e-4
-    assert all(len(keys[0]) == SMALL.context_ticks for keys in state.keys)
+    np.testing.assert_allclose([t.vector for t in given], whole.vectors[0], atol=1e-4)
+    np.testing.assert_allclose([t.log_shares for t in given], whole.log_shares[0], atol=1e-4)
+    np.testing.assert_allclose([t.blank for t in given], whole.blank[0], atol=1e-4)
 
 
 @torch.inference_mode()
@@ -73,39 +96,42 @@ def test_a_sure_token_is_the_embedding_of_its_id(adapter):
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])
-def test_features_that_are_no_numbers_are_refused_and_forgotten(adapter, wrong):
-    features, letters = heard()
-    state = adapter.new_state()
-    adapter.step(state, features[0], letters[0], 1)
-    bad = features[1].clone()
+def test_features_that_are_no_numbers_are_refused_and_forgotten(in_ticks, wrong):
+    first, second = heard_ticks(2)
+    state, fresh = in_ticks.new_state(), in_ticks.new_state()
+    in_ticks.step(state, *first, 1)
+    bad = second[0].copy()
     bad[0, 0] = wrong
     with pytest.raises(AudioError, match="NaN or infinity"):
-        adapter.step(state, bad, letters[1], 1)
-    again, fresh = adapter.step(state, features[1], letters[1], 1), adapter.new_state()
-    adapter.step(fresh, features[0], letters[0], 1)
-    straight = adapter.step(fresh, features[1], letters[1], 1)
-    assert torch.equal(again.vectors, straight.vectors)
+        in_ticks.step(state, bad, second[1], 1)
+    in_ticks.step(fresh, *first, 1)
+    again, straight = (in_ticks.step(s, *second, 1) for s in (state, fresh))
+    assert np.array_equal(again.vector, straight.vector)
 
 
-class _Scripted(Adapter):
+class _Scripted:
     """Gives tokens that count the ticks, with blanks as told."""
 
+    blank_vector = np.full(16, 0.5, np.float32)
+
     def __init__(self, blanks: list[float]) -> None:
-        super().__init__(IDS, torch.from_numpy(TABLE[IDS.numpy()]), SMALL)
         self.blanks = iter(blanks)
         self.given = 0
 
+    def new_state(self):
+        return None
+
     def step(self, state, features, letters, rate):
         self.given += 1
-        blank = torch.tensor([next(self.blanks)])
-        return Tokens(torch.full((16,), float(self.given - 1)), blank.log())
+        blank = np.log(np.array([next(self.blanks)], np.float32))
+        return Token(np.full(16, self.given - 1, np.float32), blank)
 
 
 def take(blanks: list[float], *words: tuple[int, int], skip_above: float = 0.9) -> list[list[int]]:
     stream = AdapterStream(_Scripted(blanks), 1, skip_above)
     state = stream.new_state()
     for _ in blanks:
-        stream.hear(state, *(x[0] for x in heard(1)))
+        stream.hear(state, *heard_ticks(1)[0])
     return [stream.take(state, *word)[:, 0].astype(int).tolist() for word in words]
 
 
@@ -127,7 +153,7 @@ def test_what_was_misheard_gives_its_tokens_to_the_words_that_follow():
     stream = AdapterStream(_Scripted([0.1] * 6), 1)
     state = stream.new_state()
     for _ in range(6):
-        stream.hear(state, *(x[0] for x in heard(1)))
+        stream.hear(state, *heard_ticks(1)[0])
     assert [len(stream.take(state, *word)) for word in ((0, 1), (2, 3), (4, 4))] == [2, 2, 1]
     stream.take_back(state, 2)
     assert stream.take(state, 2, 5)[:, 0].tolist() == [2, 3, 4, 5]
@@ -136,15 +162,14 @@ def test_what_was_misheard_gives_its_tokens_to_the_words_that_follow():
 def test_a_word_without_ticks_of_its_own_is_one_of_silence():
     stream = AdapterStream(_Scripted([0.1]), 1)
     state = stream.new_state()
-    silence = stream.adapter.blank_vector.detach().numpy()
-    assert np.array_equal(stream.take(state, 0, 0), silence[None])
+    assert np.array_equal(stream.take(state, 0, 0), _Scripted.blank_vector[None])
 
 
-def test_what_nobody_takes_is_forgotten_in_the_end(adapter):
-    stream = AdapterStream(adapter, 1)
+def test_what_nobody_takes_is_forgotten_in_the_end(in_ticks):
+    stream = AdapterStream(in_ticks, 1)
     state = stream.new_state()
     for _ in range(400):
-        stream.hear(state, *(x[0] for x in heard(1)))
+        stream.hear(state, *heard_ticks(1)[0])
     assert len(state.latest) < 300
     assert stream.take(state, 0, 399).shape[1] == TABLE.shape[1]
 
@@ -153,13 +178,13 @@ def test_a_saved_adapter_is_the_same_adapter(adapter, tmp_path: Path):
     file = tmp_path / "adapter.safetensors"
     save_adapter(file, adapter, "mine")
     again = load_adapter(TABLE, "mine", file, SMALL)
-    assert torch.equal(again.ids, IDS)
-    features, letters = heard()
-    with torch.inference_mode():
-        apart = adapter.hidden(features[None], letters[None]) - again.hidden(
-            features[None], letters[None]
-        )
-    assert apart.abs().max() < 0.1
+    assert np.array_equal(again.ids, IDS)
+    assert np.array_equal(again.rows, TABLE[IDS])
+    before, after = (with_clock(weights) for weights in (weights_of(adapter), again))
+    states = [each.new_state() for each in (before, after)]
+    for tick in heard_ticks(5):
+        one, other = (a.step(s, *tick, 1) for a, s in zip((before, after), states, strict=True))
+        assert np.abs(one.vector - other.vector).max() < 0.1
 
 
 @pytest.mark.parametrize(
@@ -187,7 +212,7 @@ def test_a_file_that_does_not_fit_is_refused(adapter, tmp_path, backbone, change
 
 def test_another_kind_of_file_is_refused(tmp_path: Path):
     file = tmp_path / "ear.safetensors"
-    checkpoint.save(file, {"w": torch.zeros(3)}, {"recipe": "ear"}, int8=False)
+    torch_checkpoint.save(file, {"w": torch.zeros(3)}, {"recipe": "ear"}, int8=False)
     with pytest.raises(CheckpointError, match="no adapter"):
         load_adapter(TABLE, "mine", file, SMALL)
     file.write_bytes(b"\xff" * 100)

@@ -9,14 +9,19 @@ import pytest
 import torch
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.encoder import CHARACTERS, FEATURES_PER_TICK, EarConfig, EarEncoder
+from duplex_agent.ear.encoder_config import CHARACTERS, FEATURES_PER_TICK, EarConfig
+from duplex_agent.ear.encoder_graph import tick_graph
+from duplex_agent.ear.encoder_weights import EncoderWeights
 from duplex_agent.ear.hearing import HeardWord
+from duplex_agent.ear.reference.encoder import EarEncoder
 from duplex_agent.ear.streaming import StreamingEar, decode_characters
 from duplex_agent.ear.tick_encoder import TickEncoder
 from duplex_agent.ear.transcriber import Transcriber
 from duplex_agent.ear.utterance import Word
 from duplex_agent.ear.whisper_decoder import ReadPiece
 from duplex_agent.errors import AudioError
+from duplex_agent.runtime.onnx_session import Precision
+from duplex_agent.runtime.torch_checkpoint import parameters
 
 SMALL = EarConfig(width=64, heads=2, depth=4, context_ticks=50, positions=400)
 TICKS = 88  # Seven seconds: more than the four that a layer remembers, and positions wrap.
@@ -43,6 +48,12 @@ def sound() -> torch.Tensor:
     return 0.1 * loudness * torch.randn(2, TICKS * USER_TICK_SAMPLES, generator=generator)
 
 
+def in_ticks(encoder: EarEncoder, precision: Precision) -> TickEncoder:
+    ahead = encoder.look_ahead_ticks
+    graph = tick_graph(EncoderWeights(parameters(encoder), SMALL), ahead, precision)
+    return TickEncoder(graph, ahead, SMALL)
+
+
 def stream(clock: TickEncoder, sound: torch.Tensor, offset: int) -> tuple[np.ndarray, np.ndarray]:
     """Features and letters of one recording [n], heard tick by tick."""
     state = replace(clock.new_state(), offset=offset)
@@ -60,7 +71,7 @@ def stream(clock: TickEncoder, sound: torch.Tensor, offset: int) -> tuple[np.nda
 @pytest.mark.parametrize("offset", [0, 390])
 def test_tick_by_tick_equals_the_whole_recording(encoder, sound, offset):
     whole = encoder(sound[:1], torch.tensor([offset]))
-    features, letters = stream(TickEncoder(encoder, "fp32"), sound[0], offset)
+    features, letters = stream(in_ticks(encoder, "fp32"), sound[0], offset)
     assert features.shape == (TICKS * FEATURES_PER_TICK, SMALL.width)
     np.testing.assert_allclose(features, whole[0], atol=2e-4)
     np.testing.assert_allclose(letters, encoder.logits(whole)[0], atol=2e-4)
@@ -68,8 +79,8 @@ def test_tick_by_tick_equals_the_whole_recording(encoder, sound, offset):
 
 @torch.inference_mode()
 def test_eight_bit_products_stay_close_to_full_precision(encoder, sound):
-    exact, _ = stream(TickEncoder(encoder, "fp32"), sound[0], 0)
-    rounded, _ = stream(TickEncoder(encoder, "int8"), sound[0], 0)
+    exact, _ = stream(in_ticks(encoder, "fp32"), sound[0], 0)
+    rounded, _ = stream(in_ticks(encoder, "int8"), sound[0], 0)
     assert np.square(exact - rounded).mean() < 1e-3 * exact.var()
 
 
@@ -110,7 +121,7 @@ class LetterTokenizer:
 def small_ear(encoder: EarEncoder) -> StreamingEar:
     table = np.random.default_rng(0).normal(size=(27, 32)).astype(np.float32)
     return StreamingEar(
-        TickEncoder(encoder), Transcriber(LettersRead(), SILENCE), LetterTokenizer(), table
+        in_ticks(encoder, "int8"), Transcriber(LettersRead(), SILENCE), LetterTokenizer(), table
     )
 
 

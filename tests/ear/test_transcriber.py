@@ -7,7 +7,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from duplex_agent.ear.encoder import FEATURES_PER_TICK
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
 from duplex_agent.ear.transcriber import Transcriber, TranscriberConfig
 from duplex_agent.ear.utterance import Sentence, Word
 from duplex_agent.ear.whisper_decoder import ReadPiece

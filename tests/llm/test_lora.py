@@ -5,19 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from duplex_agent.errors import CheckpointError
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import Backend, load_thinker
-from duplex_agent.llm.lora import MAX_BYTES, load_lora, save_lora
+from duplex_agent.llm.lora import MAX_BYTES, Pair, load_lora, save_lora
 from duplex_agent.runtime.checkpoint import save
 from duplex_agent.train.tiny_backbone import write_tiny_backbone
 
 RANK = 4
 ROWS = np.random.default_rng(1).normal(size=(7, 32)).astype(np.float32)
 
-Layers = dict[str, tuple[Tensor, Tensor]]
+Layers = dict[str, Pair]
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +36,14 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def changes(name: str, seed: int = 0) -> Layers:
     """A change of every linear layer, as large as the weights themselves."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)
+
+    def matrix(rows: int, columns: int) -> np.ndarray:
+        return 0.1 * rng.normal(size=(rows, columns)).astype(np.float32)
+
     model = find_language_model(name).transformers_model
     return {
-        layer: (
-            0.1 * torch.randn(RANK, module.in_features, generator=generator),
-            0.1 * torch.randn(module.out_features, RANK, generator=generator),
-        )
+        layer: (matrix(RANK, module.in_features), matrix(module.out_features, RANK))
         for layer, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and layer != "lm_head"
     }
@@ -68,7 +68,8 @@ def test_merged_logits_are_those_of_the_base_with_its_adapters(tmp_path: Path, k
     model = find_language_model(name).transformers_model
     for layer, (a, b) in layers.items():
         module = model.get_submodule(layer)
-        module.register_forward_hook(lambda _, x, y, a=a, b=b: y + x[0] @ a.T @ b.T)
+        down, up = torch.from_numpy(a.T), torch.from_numpy(b.T)
+        module.register_forward_hook(lambda _, x, y, down=down, up=up: y + x[0] @ down @ up)
     with torch.inference_mode():
         beside = model(inputs_embeds=torch.from_numpy(ROWS)[None]).logits[0, -1].numpy()
     base = logits(name, "transformers", None)
@@ -122,7 +123,6 @@ def test_what_is_no_lora_file_is_refused(tmp_path: Path, llama: str) -> None:
     for path in (torn, text, half, large, tmp_path / "missing"):
         with pytest.raises(CheckpointError):
             load_thinker(llama, "onnx-int8", max_length=32, lora=path)
+    wide = np.zeros((64, 60_000), np.float32)
     with pytest.raises(CheckpointError, match="6 MiB"):
-        save_lora(
-            tmp_path / "wide", {"x": (torch.zeros(64, 60_000), torch.zeros(60_000, 64))}, "x", {}
-        )
+        save_lora(tmp_path / "wide", {"x": (wide, wide.T)}, "x", {})

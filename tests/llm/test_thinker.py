@@ -1,5 +1,6 @@
 """The thinker's backends on tiny random models, against transformers."""
 
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -221,6 +222,23 @@ def test_conversation_can_be_filled_to_the_last_position(thinker: Thinker) -> No
     assert state.length == 40
     with pytest.raises(ContextFull):
         thinker.append(state, some_embeddings(1))
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="reads Linux's own figures")
+def test_a_conversation_takes_memory_only_as_far_as_it_has_come(tmp_path: Path) -> None:
+    name = save_tiny("llama", tmp_path / "model", max_position_embeddings=16_384)
+    thinker = load_thinker(name, "onnx-fp32", max_length=16_384)
+    thinker.append(thinker.new_state(), some_embeddings(1))  # what only the first pass takes
+    before = resident_bytes()
+    states = [thinker.new_state() for _ in range(4)]
+    for state in states:
+        thinker.append(state, some_embeddings(1))
+    whole = 4 * 4 * 2 * 2 * 16_384 * 16 * 4  # states, layers, kinds, heads, positions, width, bytes
+    assert resident_bytes() - before < whole / 20
 
 
 def test_onnx_names_the_architecture_it_does_not_know(qwen: str) -> None:

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from duplex_agent.ear.adapter import Tokens
-from duplex_agent.ear.encoder import BLANK, CHARACTERS
+from duplex_agent.ear.encoder_config import BLANK, CHARACTERS
+from duplex_agent.ear.reference.adapter import Tokens
 from duplex_agent.llm.chat import chat_format
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.prepared import prepared_text
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.adapter_losses import strongest
 from duplex_agent.train.frozen_thinker import FrozenThinker
 from duplex_agent.train.loop import train
@@ -40,14 +40,14 @@ def test_the_smoke_recipe_learns_and_resumes_as_if_never_stopped(tmp_path: Path)
     rows = list(csv.DictReader((tmp_path / "adapter.csv").open()))
     ctc = [float(row["ctc"]) for row in rows]
     assert np.mean(ctc[-3:]) < 0.8 * ctc[0]
-    resumed, metadata = checkpoint.load(tmp_path / "adapter.safetensors")
+    resumed, metadata = torch_checkpoint.load(tmp_path / "adapter.safetensors")
     assert metadata["recipe"] == "adapter"
     # Once more without a stop, on the same voices.
     straight = tmp_path / "straight"
     shutil.copytree(tmp_path / SPEECH_FOLDER, straight / SPEECH_FOLDER)
     shutil.copy(tmp_path / SENTENCES_FILE, straight)
     train(build("adapter", smoke=True)[0], config, straight, out=straight)
-    uninterrupted, _ = checkpoint.load(straight / "adapter.safetensors")
+    uninterrupted, _ = torch_checkpoint.load(straight / "adapter.safetensors")
     assert resumed.keys() == uninterrupted.keys()
     assert all(torch.equal(resumed[k], uninterrupted[k]) for k in resumed)
 

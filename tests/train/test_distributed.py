@@ -14,7 +14,7 @@ import torch
 
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.prepared import prepared_text
-from duplex_agent.runtime.checkpoint import load
+from duplex_agent.runtime.torch_checkpoint import load
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.thinker_style import SMOKE_SIZES, ThinkerStyleRecipe

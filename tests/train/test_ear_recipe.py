@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from duplex_agent.ear.encoder import CHARACTERS
-from duplex_agent.runtime import checkpoint
+from duplex_agent.ear.encoder_config import CHARACTERS
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.ear import SPEECH_FOLDER
@@ -53,13 +53,13 @@ def test_the_smoke_recipe_learns_and_resumes_as_if_never_stopped(tmp_path: Path)
     train(build("ear", smoke=True)[0], config, tmp_path, out=tmp_path)
     losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / "ear.csv").open())]
     assert losses[-1] < 0.5 * losses[0]
-    resumed, metadata = checkpoint.load(tmp_path / "ear.safetensors")
+    resumed, metadata = torch_checkpoint.load(tmp_path / "ear.safetensors")
     assert metadata["recipe"] == "ear"
     # Once more without a stop, on the same voices.
     straight = tmp_path / "straight"
     shutil.copytree(tmp_path / SPEECH_FOLDER, straight / SPEECH_FOLDER)
     train(build("ear", smoke=True)[0], config, straight, out=straight)
-    uninterrupted, _ = checkpoint.load(straight / "ear.safetensors")
+    uninterrupted, _ = torch_checkpoint.load(straight / "ear.safetensors")
     assert resumed.keys() == uninterrupted.keys()
     assert all(torch.equal(resumed[k], uninterrupted[k]) for k in resumed)
 

@@ -12,7 +12,7 @@ from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.lora import load_lora
 from duplex_agent.llm.prepared import prepared_text
-from duplex_agent.runtime.checkpoint import load
+from duplex_agent.runtime.torch_checkpoint import load
 from duplex_agent.train.adapters import add_adapters
 from duplex_agent.train.batched_lm import Writing, continuations, read_replies
 from duplex_agent.train.loop import train

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.mouth import SMOKE_CONFIG
@@ -49,7 +49,7 @@ def test_a_smoke_recipe_learns_resumes_and_exports(
         range(config.log_every, config.steps + 1, config.log_every)
     )
     assert float(rows[-1][figure]) < fraction * float(rows[0][figure])
-    tensors, metadata = checkpoint.load(work / f"{name}.safetensors")
+    tensors, metadata = torch_checkpoint.load(work / f"{name}.safetensors")
     assert metadata["recipe"] == name
     assert tensors
     if name.startswith("mouth"):

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from duplex_agent.errors import CheckpointError
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.voice.flow import FlowConfig, Sampling
 from duplex_agent.voice.mouth import Mouth, MouthConfig
 from duplex_agent.voice.mouth_file import load_mouth, save_mouth
@@ -38,7 +38,7 @@ def test_weights_that_cannot_be_spoken_with_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="do not fit"):
         load_mouth(tmp_path / "small.safetensors")
     new = tmp_path / "new.safetensors"
-    checkpoint.save(new, mouth.state_dict(), {"sampling": "telepathy"}, int8=True)
+    torch_checkpoint.save(new, mouth.state_dict(), {"sampling": "telepathy"}, int8=True)
     with pytest.raises(CheckpointError, match="telepathy"):
         load_mouth(new, _TINY)
     with torch.no_grad():

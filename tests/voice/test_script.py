@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.voice.phones import PHONE_ID, Phones
 from duplex_agent.voice.script import Script, TimedPhone
 from duplex_agent.voice.spoken_text import speakable
@@ -25,9 +25,9 @@ _TEXTS = st.lists(st.sampled_from(_WORDS), min_size=1, max_size=8).map(" ".join)
 def networks() -> tuple[Phones, Timing]:
     """The shipped ones: only a speller that spells puts spaces between words."""
     phones, timing = Phones(), Timing()
-    tensors, _ = checkpoint.load(checkpoint.WEIGHTS_DIR / "phones.safetensors")
-    checkpoint.load_module(phones, tensors, "phones.")
-    checkpoint.load_module(timing, tensors, "timing.")
+    tensors, _ = torch_checkpoint.load(checkpoint.WEIGHTS_DIR / "phones.safetensors")
+    torch_checkpoint.load_module(phones, tensors, "phones.")
+    torch_checkpoint.load_module(timing, tensors, "timing.")
     return phones.eval(), timing.eval()
 
 

@@ -8,7 +8,8 @@ import torch
 from safetensors import safe_open
 
 from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
-from duplex_agent.runtime.onnx_graph import parameters, quantize_rows
+from duplex_agent.runtime.onnx_graph import quantize_rows
+from duplex_agent.runtime.torch_checkpoint import parameters
 from duplex_agent.voice.codec import CodecConfig, CodecDecoder
 from duplex_agent.voice.codec_onnx import OnnxCodec
 from duplex_agent.voice.flow import FlowConfig, Sampling

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.ear.adapter import Adapter, AdapterConfig, Rate
-from duplex_agent.ear.adapter_file import save_adapter
+from duplex_agent.ear.adapter_config import AdapterConfig, Rate
+from duplex_agent.ear.reference.adapter import Adapter
+from duplex_agent.ear.reference.adapter_file import save_adapter
 from duplex_agent.llm.chat import chat_format
 from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL

@@ -11,7 +11,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.latent_cache import Tokens, padded_pcm, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
@@ -108,7 +108,9 @@ class CodecRecipe(Recipe):
         return total, {k: float(v.detach()) for k, v in parts.items()}
 
     def export(self, model: nn.Module, out: Path) -> None:
-        checkpoint.save(out / "codec.safetensors", model.state_dict(), {"recipe": self.name}, True)
+        torch_checkpoint.save(
+            out / "codec.safetensors", model.state_dict(), {"recipe": self.name}, True
+        )
 
 
 def _segment(

@@ -18,9 +18,10 @@ from torch import Tensor, nn
 
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.encoder import FEATURES_PER_TICK, EarConfig, EarEncoder
+from duplex_agent.ear.encoder_config import FEATURES_PER_TICK, EarConfig
 from duplex_agent.ear.hearing import LOOK_AHEADS
-from duplex_agent.ear.load import save_ear
+from duplex_agent.ear.reference.encoder import EarEncoder
+from duplex_agent.ear.reference.encoder_file import save_ear
 from duplex_agent.ear.whisper_weights import encoder_state
 from duplex_agent.train.ctc import ctc
 from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
@@ -113,7 +114,8 @@ class EarRecipe(Recipe):
         encoder = EarEncoder(self.plan.ear)
         if self.plan.from_whisper:
             state = encoder_state(assets.path("whisper-tiny.en"))
-            encoder.load_state_dict(state, strict=False)
+            tensors = {name: torch.from_numpy(array) for name, array in state.items()}
+            encoder.load_state_dict(tensors, strict=False)
         # Start by predicting blanks: CTC gets there first anyway, and slowly.
         last = encoder.characters[-1]
         assert isinstance(last, nn.Linear)

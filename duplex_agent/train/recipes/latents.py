@@ -15,7 +15,7 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.pitch import read_pitch
@@ -120,7 +120,9 @@ class LatentRecipe(Recipe):
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, LatentModel)
         tensors = dict(model.encoder.state_dict())
-        checkpoint.save(out / "latents.safetensors", tensors, {"recipe": self.name}, int8=False)
+        torch_checkpoint.save(
+            out / "latents.safetensors", tensors, {"recipe": self.name}, int8=False
+        )
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:

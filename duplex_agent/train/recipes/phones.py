@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from duplex_agent.runtime import checkpoint
+from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, pronounce, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.text import training_sentences
@@ -120,7 +120,9 @@ class PhonesRecipe(Recipe):
         return ctc + timing, figures
 
     def export(self, model: nn.Module, out: Path) -> None:
-        checkpoint.save(out / "phones.safetensors", model.state_dict(), {"recipe": self.name}, True)
+        torch_checkpoint.save(
+            out / "phones.safetensors", model.state_dict(), {"recipe": self.name}, True
+        )
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:

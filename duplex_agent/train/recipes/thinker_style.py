@@ -170,7 +170,10 @@ class ThinkerStyleRecipe(Recipe):
     def export(self, model: nn.Module, out: Path) -> None:
         notes = {"recipe": self.name, "rank": str(self.rank), "backbone": self.source.name}
         path = out / f"{self.name}.safetensors"
-        layers = {name: (a, STRENGTH * b) for name, (a, b) in adapter_layers(model).items()}
+        layers = {
+            name: (a.float().cpu().numpy(), (STRENGTH * b).float().cpu().numpy())
+            for name, (a, b) in adapter_layers(model).items()
+        }
         save_lora(path, layers, self.source.fingerprint, notes)
 
 

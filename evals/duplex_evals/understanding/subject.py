@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 
 from duplex_agent.duplex.config import SessionConfig
-from duplex_agent.ear.adapter_file import WEIGHTS as ADAPTER
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
-from duplex_agent.ear.load import WEIGHTS, load_ear
+from duplex_agent.ear.load import ADAPTER, WEIGHTS, load_ear
 from duplex_agent.ear.streaming import StreamingEar
 from duplex_agent.llm.chat import EXAMPLES
 from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker

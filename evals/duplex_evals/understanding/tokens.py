@@ -19,13 +19,14 @@ import typer
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from torch import Tensor
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.ear.adapter import BLANK, Adapter, Rate
-from duplex_agent.ear.adapter_file import load_adapter
+from duplex_agent.ear.adapter_config import BLANK, Rate
 from duplex_agent.ear.adapter_stream import AdapterStream, AdapterStreamState
-from duplex_agent.ear.load import load_ear
+from duplex_agent.ear.adapter_weights import load_adapter
+from duplex_agent.ear.load import ADAPTER, load_ear
+from duplex_agent.ear.prepared import prepared_adapter
+from duplex_agent.ear.tick_adapter import TickAdapter
 from duplex_agent.llm.chat import EXAMPLES, chat_format
 from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
@@ -69,8 +70,10 @@ class _Found:
 class _EveryKind(AdapterStream):
     """An adapter in its ear that keeps what all kinds of tokens would be, one clip at a time."""
 
-    def __init__(self, adapter: Adapter) -> None:
+    def __init__(self, adapter: TickAdapter, ids: NDArray[np.integer]) -> None:
+        """``ids``: those that the adapter knows."""
         super().__init__(adapter, 1)
+        self._ids = ids
         self._streams = {name: AdapterStream(adapter, *kind) for name, kind in _KINDS.items()}
         self.begin()
 
@@ -79,9 +82,14 @@ class _EveryKind(AdapterStream):
         self._states = {name: stream.new_state() for name, stream in self._streams.items()}
         self.given: dict[str, list[NDArray[np.float32]]] = {name: [] for name in _KINDS}
         self.compute_ms: dict[str, list[float]] = {name: [] for name in _KINDS}
-        self.ticks: list[tuple[Tensor, Tensor]] = []
+        self.ticks: list[tuple[NDArray[np.float32], NDArray[np.float32]]] = []
 
-    def hear(self, state: AdapterStreamState, features: Tensor, letters: Tensor) -> None:
+    def hear(
+        self,
+        state: AdapterStreamState,
+        features: NDArray[np.float32],
+        letters: NDArray[np.float32],
+    ) -> None:
         super().hear(state, features, letters)
         self.ticks.append((features, letters))
         for name, stream in self._streams.items():
@@ -100,15 +108,13 @@ class _EveryKind(AdapterStream):
             stream.take_back(self._states[name], words)
             del self.given[name][len(self.given[name]) - words :]
 
-    @torch.inference_mode()
     def greedy(self, rate: Rate) -> list[int]:
         """The thinker's ids that the adapter reads in the clip."""
-        features, letters = (torch.stack(part)[None] for part in zip(*self.ticks, strict=True))
-        adapter = self.adapter
-        hidden = adapter.at_rate(adapter.hidden(features, letters), rate)
-        best = adapter.log_shares(hidden)[0].argmax(-1).tolist()
+        state = self.adapter.new_state()
+        tokens = [self.adapter.step(state, *tick, rate) for tick in self.ticks]
+        best = [int(token.log_shares.argmax()) for token in tokens if token is not None]
         pairs = zip(best, [BLANK, *best], strict=False)
-        return [int(adapter.ids[i - 1]) for i, before in pairs if i not in (BLANK, before)]
+        return [int(self._ids[i - 1]) for i, before in pairs if i not in (BLANK, before)]
 
 
 def main(
@@ -119,7 +125,8 @@ def main(
     asked = list(questions().values())[:limit]
     language = find_language_model(DEFAULT_MODEL)
     text = prepared_text(language)
-    every = _EveryKind(load_adapter(text.embedding, language.fingerprint))
+    ids = load_adapter(text.embedding, language.fingerprint, ADAPTER).ids
+    every = _EveryKind(prepared_adapter(ADAPTER, text.embedding, language.fingerprint), ids)
     plain = load_ear()
     fan = plain.with_adapter(every)
     thinker = _Thinker(language)

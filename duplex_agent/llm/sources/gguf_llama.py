@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.errors import ThinkerError
-from duplex_agent.llm.gguf_file import GgufFile
 from duplex_agent.llm.llama_spec import LlamaSpec
+from duplex_agent.llm.sources.gguf_file import GgufFile
 from duplex_agent.llm.text_tokenizer import TextSettings, write_tokenizer
 
 _NAMES = {
@@ -46,6 +46,7 @@ class GgufLlama:
         return (
             self._settings.get("general.architecture") == "llama"
             and self._settings.get("tokenizer.ggml.model") == "gpt2"
+            and self._file.is_readable
             and "rope_freqs.weight" not in self._file
             and "llama.rope.scaling.type" not in self._settings
         )

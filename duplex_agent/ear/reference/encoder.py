@@ -3,43 +3,20 @@
 Each layer sees four seconds back, and the first ``look_ahead_ticks`` layers also see one tick
 (80 ms) ahead of the tick they work on: with four of them the features of tick t are ready when the
 sound of tick t + 4 has arrived. One set of weights serves every look-ahead. Here whole recordings
-are heard, with two masks; ``tick_encoder`` does the same work with the clock.
+are heard, with two masks, in PyTorch: for training, and as reference of ``tick_encoder``, which
+does the same work with the clock.
 """
 
-import math
-from dataclasses import dataclass
-from typing import Final, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.audio.mel import FRAMES_PER_TICK, MELS, TAIL_SAMPLES, log_mel
+from duplex_agent.audio.mel import MELS, TAIL_SAMPLES
 from duplex_agent.clock import USER_TICK_SAMPLES
-
-BLANK: Final = 0
-CHARACTERS: Final = "-abcdefghijklmnopqrstuvwxyz' "
-"""What the character head writes; index 0 is CTC's blank. Every word ends with a space."""
-FEATURES_PER_TICK: Final = FRAMES_PER_TICK // 2
-
-
-@dataclass(frozen=True)
-class EarConfig:
-    """Sizes of the encoder; the defaults are Whisper tiny.en's."""
-
-    width: int = 384
-    heads: int = 6
-    depth: int = 4
-    context_ticks: int = 50
-    positions: int = 1500
-
-
-def sinusoids(length: int, width: int) -> Tensor:
-    """Whisper's fixed positions [length, width]: sines in the first half, cosines in the second."""
-    half = width // 2
-    speed = torch.exp(torch.arange(half) * (-math.log(10_000.0) / (half - 1)))
-    angle = torch.arange(length)[:, None] * speed
-    return torch.cat([angle.sin(), angle.cos()], dim=1)
+from duplex_agent.ear.encoder_config import CHARACTERS, FEATURES_PER_TICK, EarConfig, sinusoids
+from duplex_agent.ear.reference.mel import log_mel
 
 
 class EarLayer(nn.Module):
@@ -86,7 +63,8 @@ class EarEncoder(nn.Module):
         width = self.config.width
         self.conv1 = nn.Conv1d(MELS, width, 3)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2)
-        self.register_buffer("positions", sinusoids(self.config.positions, width), persistent=False)
+        positions = torch.from_numpy(sinusoids(self.config.positions, width))
+        self.register_buffer("positions", positions, persistent=False)
         self.layers = nn.ModuleList(EarLayer(self.config) for _ in range(self.config.depth))
         self.norm = nn.LayerNorm(width)
         self.characters = nn.Sequential(

@@ -2,51 +2,18 @@
 
 At every tick two small causal layers read what the ear heard in it, and posteriors over blank and
 the ids that the adapter knows weigh those ids' own embeddings (LegoSLM, arXiv 2505.11352). Read
-every second tick, from the mean of two ticks, the same weights give half as many tokens.
+every second tick, from the mean of two ticks, the same weights give half as many tokens. Here
+whole recordings are read, in PyTorch: for training, and as reference of ``tick_adapter``.
 """
 
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.ear.encoder import CHARACTERS, FEATURES_PER_TICK
-from duplex_agent.errors import AudioError
-
-BLANK: Final = 0
-Rate = Literal[1, 2]
-"""Ticks per token: 1 is 12.5 Hz, 2 is 6.25 Hz."""
-
-
-@dataclass(frozen=True)
-class AdapterConfig:
-    """Sizes; a layer sees ``context_ticks`` back."""
-
-    width: int = 256
-    heads: int = 4
-    depth: int = 2
-    context_ticks: int = 25
-    ear_width: int = 384
-
-    @property
-    def inputs(self) -> int:
-        """Numbers that the ear gives for a tick: features, and the shares of its letters."""
-        return FEATURES_PER_TICK * (self.ear_width + len(CHARACTERS))
-
-
-@dataclass
-class AdapterState:
-    """What the adapter remembers of one conversation.
-
-    ``keys``, ``values`` per layer [heads, n <= context, head width]; ``first`` is the hidden vector
-    [width] of the first tick of a pair that is not whole yet.
-    """
-
-    keys: list[Tensor]
-    values: list[Tensor]
-    first: Tensor | None = None
+from duplex_agent.ear.adapter_config import BLANK, AdapterConfig, Rate
 
 
 @dataclass(frozen=True)
@@ -164,40 +131,3 @@ class Adapter(nn.Module):
         shares = log_shares.exp()
         spoken = shares[..., 1:] @ self.rows + shares[..., :1] * self.blank_vector
         return Tokens(spoken + self.rest(hidden), log_shares)
-
-    def new_state(self) -> AdapterState:
-        """A state that has heard nothing."""
-        size = self.config.width // self.config.heads
-        empty = self.blank_vector.new_zeros(self.config.heads, 0, size)
-        depth = self.config.depth
-        return AdapterState([empty] * depth, [empty] * depth)
-
-    @torch.inference_mode()
-    def step(
-        self, state: AdapterState, features: Tensor, letters: Tensor, rate: Rate
-    ) -> Tokens | None:
-        """Hear one tick, ``features`` [4, ear width] and ``letters`` [4, characters]; its token, or
-        None in the first tick of a pair.
-
-        Changes ``state`` in place. Raises AudioError for NaN or infinity; the state then stays.
-        """
-        if not (torch.isfinite(features).all() and torch.isfinite(letters).all()):
-            raise AudioError("the ear's features hold NaN or infinity")
-        x = self._enter(features[None], letters[None])
-        keys, values = [], []
-        for depth, layer in enumerate(self._stack()):
-            q, k, v = layer.project(x)
-            keys.append(torch.cat([state.keys[depth], k], 1))
-            values.append(torch.cat([state.values[depth], v], 1))
-            x = layer.mix(x, q, keys[-1], values[-1])
-        context = self.config.context_ticks
-        state.keys = [k[:, -context:] for k in keys]
-        state.values = [v[:, -context:] for v in values]
-        hidden = self.norm(x)[0]
-        if rate == 1:
-            return self.token(hidden)
-        if state.first is None:
-            state.first = hidden
-            return None
-        hidden, state.first = (state.first + hidden) / 2, None
-        return self.token(hidden)

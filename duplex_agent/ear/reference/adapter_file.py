@@ -1,0 +1,17 @@
+"""The adapter's weight file, written by PyTorch."""
+
+from pathlib import Path
+
+from duplex_agent.ear.adapter_weights import RECIPE
+from duplex_agent.ear.reference.adapter import Adapter
+from duplex_agent.runtime import torch_checkpoint
+
+
+def save_adapter(path: Path, adapter: Adapter, backbone: str) -> None:
+    """Write the adapter with int8 matrices; ``backbone`` is the thinker's fingerprint.
+
+    Raises CheckpointError.
+    """
+    notes = {"recipe": RECIPE, "backbone": backbone}
+    tensors = {k: v for k, v in adapter.state_dict().items() if k != "ids"}
+    torch_checkpoint.save(path, tensors | {"ids": adapter.ids.int()}, notes, int8=True)
