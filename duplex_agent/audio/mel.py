@@ -49,8 +49,9 @@ def mel_filters() -> Exact:
 @lru_cache(maxsize=1)
 def window() -> Exact:
     """The periodic Hann window, [400]."""
-    phases: Exact = 2 * np.pi / FRAME_SAMPLES * np.arange(FRAME_SAMPLES)
-    return 0.5 - 0.5 * np.cos(phases)
+    phases = np.arange(FRAME_SAMPLES) * (2 * np.pi / FRAME_SAMPLES)
+    hann: Exact = 0.5 - 0.5 * np.cos(phases)
+    return hann
 
 
 def log_mel(pcm: Array) -> Array:

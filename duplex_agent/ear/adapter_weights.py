@@ -28,7 +28,7 @@ class AdapterWeights:
     config: AdapterConfig = field(default_factory=AdapterConfig)
 
     def __post_init__(self) -> None:
-        checkpoint.check_shapes(self.arrays, _shapes(self.config, *self.rows.shape), "the adapter")
+        checkpoint.check_shapes("the adapter", self.arrays, _shapes(self.config, *self.rows.shape))
 
 
 def load_adapter(

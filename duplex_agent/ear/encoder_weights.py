@@ -26,12 +26,12 @@ class EncoderWeights:
     config: EarConfig = field(default_factory=EarConfig)
 
     def __post_init__(self) -> None:
-        checkpoint.check_shapes(self.arrays, _shapes(self.config), "the ear's encoder")
+        checkpoint.check_shapes("the ear's encoder", self.arrays, _shapes(self.config))
 
 
 def load_weights(path: Path) -> EncoderWeights:
     """The encoder in the file ``path``. Raises CheckpointError."""
-    arrays, _ = checkpoint.load(path, PREFIX)
+    arrays = checkpoint.under(checkpoint.load(path, (PREFIX,))[0], PREFIX)
     return EncoderWeights(arrays)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from duplex_agent.assets import sha256_of
 from duplex_agent.errors import CheckpointError
 
 Arrays = dict[str, NDArray[Any]]
@@ -44,13 +45,13 @@ def save(path: Path, arrays: Arrays, metadata: dict[str, str], int8: bool) -> No
         raise CheckpointError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def load(path: Path, prefix: str = "") -> tuple[Arrays, dict[str, str]]:
+def load(path: Path, prefixes: tuple[str, ...] = ("",)) -> tuple[Arrays, dict[str, str]]:
     """Read a weight file: arrays by name, floating-point ones as float32, and the metadata.
 
-    Of names that begin with ``prefix`` only, which is then cut off. Raises CheckpointError for a
-    file that is missing or damaged, and for NaN or infinity in what is read.
+    Only names that begin with one of ``prefixes`` are read. Raises CheckpointError for a file that
+    is missing or damaged, and for NaN or infinity in what is read.
     """
-    raw, metadata = _read(path, prefix)
+    raw, metadata = _read(path, prefixes)
     arrays: Arrays = {}
     for name, array in raw.items():
         if name.endswith(_SCALE):
@@ -65,16 +66,18 @@ def load(path: Path, prefix: str = "") -> tuple[Arrays, dict[str, str]]:
     return arrays, metadata
 
 
-def check_shapes(arrays: Arrays, wanted: dict[str, tuple[int, ...]], owner: str) -> None:
-    """Raises CheckpointError unless ``arrays`` are those that ``owner`` wants, no more, no less."""
-    for name, shape in wanted.items():
-        if name not in arrays:
-            raise CheckpointError(f"weights do not fit {owner}: {name} is missing")
-        if arrays[name].shape != shape:
-            found = arrays[name].shape
-            raise CheckpointError(f"weights do not fit {owner}: {name} is {found}, not {shape}")
-    if unknown := arrays.keys() - wanted.keys():
-        raise CheckpointError(f"weights do not fit {owner}: it has no {min(unknown)}")
+def under(arrays: Arrays, prefix: str) -> Arrays:
+    """What stands under ``prefix``, by the rest of its names."""
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def check_shapes(what: str, arrays: Arrays, shapes: dict[str, tuple[int, ...]]) -> None:
+    """Raise CheckpointError unless ``arrays`` are exactly those that ``shapes`` names."""
+    for name in [*shapes, *arrays]:
+        found = list(arrays[name].shape) if name in arrays else "nothing"
+        wanted = list(shapes[name]) if name in shapes else "nothing"
+        if found != wanted:
+            raise CheckpointError(f"weights do not fit {what}: {name} is {found}, not {wanted}")
 
 
 def weights_and_biases(weights: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
@@ -83,13 +86,27 @@ def weights_and_biases(weights: dict[str, tuple[int, ...]]) -> dict[str, tuple[i
     return {f"{name}.weight": shape for name, shape in weights.items()} | biases
 
 
-def _read(path: Path, prefix: str) -> tuple[Arrays, dict[str, str]]:
+def fingerprint(path: Path) -> str:
+    """16 hexadecimal digits of the file's SHA-256; CheckpointError if it cannot be read."""
+    try:
+        return sha256_of(path)[:16]
+    except FileNotFoundError:
+        raise _missing(path) from None
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def _missing(path: Path) -> CheckpointError:
+    return CheckpointError(f"weight file {path} is missing; reinstall, or train it again")
+
+
+def _read(path: Path, prefixes: tuple[str, ...]) -> tuple[Arrays, dict[str, str]]:
     if not path.exists():
-        raise CheckpointError(f"weight file {path} is missing; reinstall, or train it again")
+        raise _missing(path)
     try:
         with safe_open(path, framework="numpy") as file:
-            names = [name for name in file.keys() if name.startswith(prefix)]  # noqa: SIM118
-            raw = {name.removeprefix(prefix): file.get_tensor(name) for name in names}
+            names = [name for name in file.keys() if name.startswith(prefixes)]  # noqa: SIM118
+            raw = {name: file.get_tensor(name) for name in names}
             return raw, dict(file.metadata() or {})
     except (SafetensorError, OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"weight file {path} is corrupt ({error}); fetch it again") from error

@@ -1,7 +1,7 @@
 """Graphs in memory or on disk, run by ONNX Runtime on one CPU thread."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import onnxruntime
 from numpy.typing import NDArray
@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 from duplex_agent.errors import CheckpointError
 
 if TYPE_CHECKING:
-    import onnx  # a graph on disk needs none of it
+    import onnx
 
+Model: TypeAlias = "onnx.ModelProto | Path"
 Precision = Literal["fp32", "int8"]
 """Of the weights of products."""
 
 
-def open_session(graph: "onnx.ModelProto | Path") -> onnxruntime.InferenceSession:
+def open_session(graph: Model) -> onnxruntime.InferenceSession:
     """Raises CheckpointError when ONNX Runtime cannot run ``graph``."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1

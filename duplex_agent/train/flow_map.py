@@ -9,7 +9,7 @@ halved intervals as in shortcut models.
 import torch
 from torch import Tensor
 
-from duplex_agent.voice.flow import FlowHead
+from duplex_agent.voice.reference.flow import FlowHead
 
 _FROM_NOISE = 0.5
 

@@ -14,7 +14,7 @@ from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.agent_speech import read_corpus
 from duplex_agent.train.array_file import store_arrays
 from duplex_agent.train.loop import train
-from duplex_agent.voice.latents import LatentEncoder
+from duplex_agent.voice.reference.latents import LatentEncoder
 
 TOKENS_FILE: Final = "tokens.npz"
 ENCODER_FILE: Final = "latents.safetensors"

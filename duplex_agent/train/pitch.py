@@ -18,7 +18,7 @@ from rich.progress import track
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.train.agent_speech import read_corpus
 from duplex_agent.train.array_file import store_arrays
-from duplex_agent.voice.latents import HOP_SAMPLES
+from duplex_agent.voice.config import HOP_SAMPLES
 
 PITCH_FILE: Final = "pitch.npz"
 FLOOR_HZ, CEILING_HZ = 60.0, 350.0

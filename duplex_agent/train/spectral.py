@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.voice.latents import mel_filters
+from duplex_agent.voice.reference.latents import mel_filters
 
 # (fft size, mel bins): short windows see attacks, long ones harmonics.
 _RESOLUTIONS = ((256, 40), (512, 64), (1024, 80), (2048, 128))

@@ -1,93 +1,50 @@
-"""The codec's network on ONNX Runtime; what becomes sound of it stays with ``CodecDecoder``."""
+"""The codec on ONNX Runtime: speech tokens -> 24 kHz sound, as ``reference.codec`` decodes them.
+
+One token in gives exactly 1,920 samples out, 15 ms (the overlap of the synthesis window) later
+than the token. A state in, a state out: offline decoding is one step with all tokens.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
-import onnx
-import torch
-from torch import Tensor
 
-from duplex_agent.runtime.onnx_graph import Graph, Weights, quantize_rows
-from duplex_agent.runtime.onnx_session import Precision, open_session, run
-from duplex_agent.runtime.torch_checkpoint import parameters
-from duplex_agent.voice.codec import KERNEL, CodecDecoder, CodecState
-from duplex_agent.voice.latents import LATENT_WIDTH
+from duplex_agent.runtime.onnx_session import Model, open_session, run
+from duplex_agent.voice import synthesis
+from duplex_agent.voice.config import CODEC_KERNEL, CodecConfig
+from duplex_agent.voice.excitation import Array
+from duplex_agent.voice.synthesis import SynthesisState, synthesize
+
+
+@dataclass(frozen=True)
+class CodecState:
+    """What decoding must remember: a tail per block [batch, width, 6], and the synthesis' own."""
+
+    tails: list[Array]
+    synthesis: SynthesisState
+
+    def clone(self) -> "CodecState":
+        return CodecState([tail.copy() for tail in self.tails], self.synthesis.clone())
 
 
 class OnnxCodec:
-    """Decodes as ``CodecDecoder`` does; either can go on from the other's states."""
+    """The streaming decoder."""
 
-    def __init__(self, decoder: CodecDecoder, precision: Precision = "int8") -> None:
-        """Raises CheckpointError when ONNX Runtime cannot run the decoder."""
-        self._decoder = decoder
-        self._session = open_session(_graph(decoder, precision))
+    def __init__(self, config: CodecConfig, model: Model) -> None:
+        """``model`` is that of ``codec_graph``. Raises CheckpointError when it cannot be run."""
+        self._config = config
+        self._session = open_session(model)
 
     def new_state(self, batch: int = 1) -> CodecState:
         """Before the first token."""
-        return self._decoder.new_state(batch)
+        config = self._config
+        tail = np.zeros((batch, config.width, CODEC_KERNEL - 1), np.float32)
+        tails = [tail] * (config.token_blocks + config.frame_blocks)
+        return CodecState(tails, synthesis.new_state(batch))
 
-    @torch.inference_mode()
-    def __call__(self, latents: Tensor, state: CodecState) -> tuple[Tensor, CodecState]:
-        """As ``CodecDecoder.forward``."""
-        inputs = {"latents": latents.numpy()}
-        inputs |= {f"tail.{index}": tail.numpy() for index, tail in enumerate(state.tails)}
-        log_pitch, filters, *tails = map(torch.from_numpy, run(self._session, inputs))
-        shape = self._decoder.shape_of(log_pitch, filters)
-        return self._decoder.sound(shape, tails, state)
-
-
-def _graph(decoder: CodecDecoder, precision: Precision) -> onnx.ModelProto:
-    config, weights = decoder.config, parameters(decoder)
-    graph = Graph("codec", precision, quantize_rows)
-    graph.constant("recent", np.array([1 - KERNEL]))
-    graph.constant("forever", np.array([np.iinfo(np.int64).max]))
-    graph.constant("over_time", np.array([2]))
-    x = graph.exact_linear("enter", "latents", weights["enter.weight"], weights["enter.bias"])
-    blocks = config.token_blocks + config.frame_blocks
-    for index in range(blocks):
-        if index == config.token_blocks:
-            expanded = graph.linear("expand", x, weights["expand.weight"], weights["expand.bias"])
-            shape = graph.constant("frames", np.array([0, -1, config.width]))
-            x = graph.node("Reshape", [expanded, shape], ["expanded"], "")
-        x = _block(graph, index, weights, x)
-    x = _layer_norm(graph, "norm", x, weights)
-    # In float32: the hundredth harmonic multiplies an error of the pitch by a hundred.
-    graph.exact_linear("log_pitch", x, weights["pitch.weight"], weights["pitch.bias"])
-    graph.linear("filters", x, weights["head.weight"], weights["head.bias"])
-    memory = ["batch", config.width, KERNEL - 1]
-    return graph.model(
-        {
-            "latents": ["batch", "tokens", LATENT_WIDTH],
-            **{f"tail.{index}": memory for index in range(blocks)},
-        },
-        {
-            "log_pitch": ["batch", "frames", 1],
-            "filters": ["batch", "frames", None],
-            **{f"next_tail.{index}": memory for index in range(blocks)},
-        },
-    )
-
-
-def _block(graph: Graph, index: int, weights: Weights, x: str) -> str:
-    name = f"blocks.{index}"
-    turned = graph.node("Transpose", [x], [f"{name}.turned"], "", perm=[0, 2, 1])
-    history = graph.node("Concat", [f"tail.{index}", turned], [f"{name}.history"], "", axis=2)
-    recent = [history, "recent", "forever", "over_time"]
-    graph.node("Slice", recent, [f"next_tail.{index}"], "")
-    conv, up, down = (f"{name}.{part}" for part in ("conv", "up", "down"))
-    kernel = graph.constant(f"{conv}.weight", weights[f"{conv}.weight"])
-    bias = graph.constant(f"{conv}.bias", weights[f"{conv}.bias"])
-    graph.node("Conv", [history, kernel, bias], [conv], "", group=len(weights[f"{conv}.bias"]))
-    y = graph.node("Transpose", [conv], [f"{conv}.back"], "", perm=[0, 2, 1])
-    y = _layer_norm(graph, f"{name}.norm", y, weights)
-    y = graph.linear(up, y, weights[f"{up}.weight"], weights[f"{up}.bias"])
-    y = graph.node("Gelu", [y], [f"{name}.gelu"])
-    gain = weights[f"{name}.gain"]
-    matrix, shift = weights[f"{down}.weight"] * gain[:, None], weights[f"{down}.bias"] * gain
-    y = graph.linear(down, y, matrix, shift)
-    return graph.node("Add", [x, y], [f"{name}.out"], "")
-
-
-def _layer_norm(graph: Graph, name: str, x: str, weights: Weights) -> str:
-    gamma, beta = (
-        graph.constant(f"{name}.{k}", weights[f"{name}.{k}"]) for k in ("weight", "bias")
-    )
-    return graph.layer_norm(x, gamma, beta, f"{name}.normed")
+    def __call__(self, latents: Array, state: CodecState) -> tuple[Array, CodecState]:
+        """``latents`` [batch, n, 48] -> pcm [batch, n * 1920] float32 and the next state."""
+        inputs = {"latents": latents}
+        inputs |= {f"tail.{index}": tail for index, tail in enumerate(state.tails)}
+        log_pitch, filters, *tails = run(self._session, inputs)
+        pcm, after = synthesize(log_pitch, filters, state.synthesis)
+        return pcm, CodecState(tails, after)

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import onnx
 
+from duplex_agent.runtime.checkpoint import under
 from duplex_agent.runtime.onnx_graph import (
     EPSILON,
     Array,
@@ -22,20 +23,17 @@ from duplex_agent.runtime.onnx_graph import (
     quantize_rows,
 )
 from duplex_agent.runtime.onnx_session import Precision
-from duplex_agent.runtime.torch_checkpoint import parameters
-from duplex_agent.voice.flow import FlowConfig
-from duplex_agent.voice.mouth import Mouth
+from duplex_agent.voice.config import FlowConfig, MouthConfig
 
 _RMS_EPSILON: Final = 1e-6
 _FOREVER: Final = np.array([np.iinfo(np.int64).max])
 
 
-def talker_graph(mouth: Mouth, precision: Precision) -> onnx.ModelProto:
+def talker_graph(config: MouthConfig, weights: Weights, precision: Precision) -> onnx.ModelProto:
     """``slots`` [B, 1, 12 * phones], ``previous`` [B, 1, 48], ``thinker`` [B, 1, 576], ``times``
     [steps, width], ``cos`` and ``sin`` [1, d / 2] of the tick, and the past keys and values ->
     ``modulations`` [B, steps, all of the head's], and the keys and values for the next tick.
     """
-    config, weights = mouth.config, parameters(mouth)
     graph = Graph("talker", precision, quantize_rows)
     graph.constant("first", np.array([0]))
     graph.constant("kept", np.array([1 - config.window]))
@@ -74,9 +72,9 @@ def talker_graph(mouth: Mouth, precision: Precision) -> onnx.ModelProto:
     )
 
 
-def head_graph(mouth: Mouth, precision: Precision) -> onnx.ModelProto:
+def head_graph(flow: FlowConfig, weights: Weights, precision: Precision) -> onnx.ModelProto:
     """``noisy`` [B, 48], ``modulation`` [B, all of one step] -> ``velocity`` [B, 48]."""
-    flow, weights = mouth.config.flow, parameters(mouth.head)
+    weights = under(weights, "head.")
     graph = Graph("flow head", precision, quantize_rows)
     graph.constant("ones", np.ones(flow.width, np.float32))
     blocks = [f"blocks.{index}" for index in range(flow.blocks)]

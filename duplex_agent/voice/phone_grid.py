@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import TICK_MS
-from duplex_agent.voice.mouth import SLOTS_PER_TICK
+from duplex_agent.voice.config import SLOTS_PER_TICK
 from duplex_agent.voice.phones import PHONE_ID, PHONES
 
 SLOT_S = TICK_MS / 1000 / SLOTS_PER_TICK

@@ -1,4 +1,4 @@
-"""Characters -> phones, without a dictionary: a small convolutional speller trained with CTC.
+"""Characters -> phones as a text grows, with a small convolutional speller trained with CTC.
 
 Every character owns three output slots; the best path through them is the pronunciation, and the
 slot a phone comes from says which character it voices, so the pointer into the text is monotonic
@@ -9,11 +9,7 @@ by construction. The symbols are those of the teacher voice (espeak-ng's IPA for
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-import torch
-from torch import Tensor, nn
-
 from duplex_agent.voice.spoken_text import SPEAKABLE
-from duplex_agent.voice.text_conv import TextConv, TextNetwork
 
 PHONES: Final = (
     " ", "ˈ", "ɪ", "t", "ː", "n", "d", "s", "ɹ", "a", "l", "ə", "i", "ʊ", "k", "æ", "^", "$", "ˌ",
@@ -31,42 +27,8 @@ def character_ids(text: str) -> list[int]:
     return [_CHARACTER_ID[c] for c in text]
 
 
-@dataclass(frozen=True)
-class PhonesConfig:
-    """Sizes of the speller."""
-
-    width: int = 256
-    layers: int = 8
-
-
-class Phones(TextNetwork):
-    """The speller: character ids [batch, n] -> CTC log-probabilities [batch, 3 n, phones + 1]."""
-
-    def __init__(self, config: PhonesConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or PhonesConfig()
-        self.embedding = nn.Embedding(len(SPEAKABLE) + 1, config.width)
-        self.conv = TextConv(config.width, config.layers)
-        self.norm = nn.LayerNorm(config.width)
-        self.out = nn.Linear(config.width, SLOTS_PER_CHARACTER * (len(PHONES) + 1))
-
-    def forward(self, characters: Tensor) -> Tensor:
-        x = self.conv(self.embedding(characters), characters != 0)
-        logits = self.out(self.norm(x)).float()
-        slots = logits.reshape(len(characters), -1, len(PHONES) + 1)
-        return slots.log_softmax(dim=-1)
-
-    @torch.inference_mode()
-    def best_slots(self, text: str) -> list[int]:
-        """Most likely symbol of each of the ``3 * len(text)`` slots, ``BLANK`` included."""
-        if not text:
-            return []
-        best: list[int] = self(torch.tensor([character_ids(text)]))[0].argmax(dim=-1).tolist()
-        return best
-
-
 class Speller(Protocol):
-    """What reading asks of ``Phones``, or of what stands for it."""
+    """What reading asks of ``OnnxPhones``, or of what stands for it."""
 
     @property
     def look_ahead(self) -> int: ...
@@ -74,7 +36,9 @@ class Speller(Protocol):
     @property
     def look_back(self) -> int: ...
 
-    def best_slots(self, text: str) -> list[int]: ...
+    def best_slots(self, text: str) -> list[int]:
+        """Most likely symbol of each of the ``3 * len(text)`` slots, ``BLANK`` included."""
+        ...
 
 
 @dataclass

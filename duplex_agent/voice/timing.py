@@ -1,52 +1,11 @@
-"""How long each phone lasts, learnt from the teacher's own timings."""
+"""How long each phone lasts, as phones become known."""
 
 from dataclasses import dataclass, field
-from typing import Final, Protocol
-
-import torch
-from torch import Tensor, nn
-
-from duplex_agent.voice.phones import PHONES
-from duplex_agent.voice.text_conv import TextConv, TextNetwork
-
-# The mean phone of the teacher lasts exp(-3.1) s = 45 ms.
-MEAN_LOG_S: Final = -3.1
-
-
-@dataclass(frozen=True)
-class TimingConfig:
-    """Sizes of the duration model."""
-
-    width: int = 192
-    layers: int = 4
-
-
-class Timing(TextNetwork):
-    """Phone ids [batch, n] (padding = len(PHONES)) -> log seconds [batch, n]."""
-
-    def __init__(self, config: TimingConfig | None = None) -> None:
-        super().__init__()
-        self.config = config = config or TimingConfig()
-        self.embedding = nn.Embedding(len(PHONES) + 1, config.width)
-        self.conv = TextConv(config.width, config.layers)
-        self.norm = nn.LayerNorm(config.width)
-        self.out = nn.Linear(config.width, 1)
-
-    def forward(self, phones: Tensor) -> Tensor:
-        x = self.conv(self.embedding(phones), phones != len(PHONES))
-        return self.out(self.norm(x)).float()[..., 0] + MEAN_LOG_S
-
-    @torch.inference_mode()
-    def seconds(self, phones: list[int]) -> list[float]:
-        """Durations of ``phones`` in seconds."""
-        if not phones:
-            return []
-        found: list[float] = self(torch.tensor([phones]))[0].exp().tolist()
-        return found
+from typing import Protocol
 
 
 class Timer(Protocol):
-    """What reading asks of ``Timing``, or of what stands for it."""
+    """What reading asks of ``OnnxTiming``, or of what stands for it."""
 
     @property
     def look_ahead(self) -> int: ...
@@ -54,7 +13,9 @@ class Timer(Protocol):
     @property
     def look_back(self) -> int: ...
 
-    def seconds(self, phones: list[int]) -> list[float]: ...
+    def seconds(self, phones: list[int]) -> list[float]:
+        """Durations of ``phones`` in seconds."""
+        ...
 
 
 @dataclass

@@ -7,26 +7,34 @@ rests at the end of a word; it never cuts one.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES, TICK_MS
 from duplex_agent.errors import TextError
-from duplex_agent.runtime import checkpoint, torch_checkpoint
+from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
 from duplex_agent.runtime.onnx_session import Precision
-from duplex_agent.voice.codec import CodecDecoder
+from duplex_agent.voice import noise
 from duplex_agent.voice.codec_onnx import OnnxCodec
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth
-from duplex_agent.voice.mouth_file import load_mouth
-from duplex_agent.voice.mouth_fsq import CodeMouth
-from duplex_agent.voice.mouth_onnx import OnnxMouth
-from duplex_agent.voice.phones import PHONE_ID, Phones, Speller
+from duplex_agent.voice.config import (
+    LATENT_WIDTH,
+    SLOTS_PER_TICK,
+    TICKS_SEEN,
+    CodecConfig,
+    MouthConfig,
+    PhonesConfig,
+    Sampling,
+    TimingConfig,
+)
+from duplex_agent.voice.mouth_onnx import OUTSIDE_GRAPHS, OnnxMouth
+from duplex_agent.voice.phones import PHONE_ID, Speller
+from duplex_agent.voice.prepared import CODEC, HEAD, SPELLER, TALKER, TIMING, prepared_graphs
 from duplex_agent.voice.script import Script
 from duplex_agent.voice.text_onnx import OnnxPhones, OnnxTiming
-from duplex_agent.voice.timing import Timer, Timing
+from duplex_agent.voice.timing import Timer
+from duplex_agent.voice.weights import MOUTH_FILE, load_mouth_weights
 
 _FADE_SAMPLES = AGENT_RATE_HZ // 100
 _TAIL_TICKS = 2
@@ -39,6 +47,8 @@ _LEVEL = 0.6
 _PACE = 0.93
 LONGEST_TEXT = 20_000
 SLOWEST, FASTEST = 0.8, 1.25
+
+Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -65,20 +75,41 @@ class SpokenTick:
     ``chars_spoken`` counts the characters of all written text whose words have sounded in full.
     """
 
-    pcm: NDArray[np.float32]
+    pcm: Array
     chars_spoken: int
     done: bool
 
 
-class Voice:
-    """The loaded voice; ``start`` opens a stream of speech.
+class Mouth(Protocol):
+    """What speaking asks of ``OnnxMouth``, or of what stands for it; states are its own kind."""
 
-    Its parts may be PyTorch's modules or their faster counterparts on ONNX Runtime.
-    """
+    @property
+    def config(self) -> MouthConfig: ...
+
+    @property
+    def sampling(self) -> Sampling: ...
+
+    def new_state(self, batch: int = 1) -> Any: ...
+
+    def step(
+        self, slots: Array, thinker: Array, noise: Array, state: Any, steps: int
+    ) -> tuple[Array, Any]: ...
+
+
+class Codec(Protocol):
+    """What speaking asks of ``OnnxCodec``, or of what stands for it; states are its own kind."""
+
+    def new_state(self, batch: int = 1) -> Any: ...
+
+    def __call__(self, latents: Array, state: Any) -> tuple[Array, Any]: ...
+
+
+class Voice:
+    """The loaded voice; ``start`` opens a stream of speech."""
 
     def __init__(
-        self, phones: Speller, timing: Timer, mouth: Mouth | OnnxMouth,
-        codec: CodecDecoder | OnnxCodec, settings: VoiceSettings | None = None,
+        self, phones: Speller, timing: Timer, mouth: Mouth,
+        codec: Codec, settings: VoiceSettings | None = None,
     ) -> None:  # fmt: skip
         self.phones, self.timing, self.mouth, self.codec = phones, timing, mouth, codec
         self.settings = settings or VoiceSettings()
@@ -101,14 +132,14 @@ class SpeechStream:
         self._mouth = voice.mouth.new_state()
         self._codec = voice.codec.new_state()
         self._beginning = False
-        self._rng = torch.Generator().manual_seed(seed)
+        self._noise = noise.noise_source(seed)
         self._tick = 0
         self._tail = 0
         self._stopping = False
         self._done = False
         self._written = 0
 
-    def write(self, text: str, hidden: NDArray[np.float32] | None = None) -> None:
+    def write(self, text: str, hidden: Array | None = None) -> None:
         """Append text; ``hidden`` [width] or [n, width] is the thinker's state behind it.
 
         Words end at white space, so a word may arrive in pieces. Raises TextError when the reply
@@ -155,8 +186,7 @@ class SpeechStream:
             pcm, self._done = pcm * fade, True
         return SpokenTick(pcm, script.spoken(), self._done)
 
-    @torch.inference_mode()
-    def _sound(self) -> NDArray[np.float32]:
+    def _sound(self) -> Array:
         voice, script = self._voice, self._script
         script.rest_if_behind(_SEEN_S)
         shares = script.shares(SLOTS_PER_TICK * TICKS_SEEN)
@@ -167,49 +197,38 @@ class SpeechStream:
             self._mouth = voice.mouth.new_state()
         self._beginning = begins
         thinker = script.thinker_state(voice.mouth.config.thinker_width)
-        noise = torch.randn(1, LATENT_WIDTH, generator=self._rng)
+        drawn = noise.normal(self._noise, 1, LATENT_WIDTH)
         token, self._mouth = voice.mouth.step(
-            torch.from_numpy(shares)[None],
-            torch.from_numpy(thinker)[None],
-            noise * voice.settings.temperature**0.5,
+            shares[None],
+            thinker[None],
+            drawn * np.float32(voice.settings.temperature**0.5),
             self._mouth,
             voice.settings.flow_steps,
         )
         pcm, self._codec = voice.codec(token[:, None], self._codec)
         script.advance()
         self._tick += 1
-        return (pcm[0] * _LEVEL).clamp(-1.0, 1.0).numpy()
+        loud: Array = np.clip(pcm[0] * np.float32(_LEVEL), -1.0, 1.0)
+        return loud
 
 
 def load_voice(
     settings: VoiceSettings | None = None,
-    folder: Path = checkpoint.WEIGHTS_DIR,
+    folder: Path = WEIGHTS_DIR,
     precision: Precision = "int8",
 ) -> Voice:
     """The voice in ``folder``, by default the shipped one, on ONNX Runtime.
 
     ``precision`` is that of products in mouth and codec; int8 ones take the files' own levels.
-    Raises CheckpointError when weight files are missing, broken, or hold NaN.
+    Raises CheckpointError when weight files are missing, broken, or hold NaN, and AssetError when
+    the graphs made from them cannot be kept.
     """
-    phones, timing, mouth, codec = _modules(folder)
-    # A mouth of codes is there to be compared with, not to be served.
-    fast = mouth if isinstance(mouth, CodeMouth) else OnnxMouth(mouth, precision)
-    decoder = OnnxCodec(codec, precision)
-    return Voice(OnnxPhones(phones), OnnxTiming(timing), fast, decoder, settings)
-
-
-def load_torch_voice(
-    settings: VoiceSettings | None = None, folder: Path = checkpoint.WEIGHTS_DIR
-) -> Voice:
-    """As ``load_voice`` with PyTorch's modules, several times slower: what to compare with."""
-    return Voice(*_modules(folder), settings)
-
-
-def _modules(folder: Path) -> tuple[Phones, Timing, Mouth, CodecDecoder]:
-    codec, phones, timing = CodecDecoder(), Phones(), Timing()
-    for name, parts in (("codec", {"": codec}), ("phones", {"phones.": phones, "timing.": timing})):
-        tensors, _ = torch_checkpoint.load(folder / f"{name}.safetensors")
-        for prefix, module in parts.items():
-            torch_checkpoint.load_module(module, tensors, prefix)
-    mouth, _ = load_mouth(folder / "mouth.safetensors")
-    return phones, timing, mouth, codec
+    graphs, config = prepared_graphs(folder, precision), MouthConfig()
+    weights, sampling = load_mouth_weights(folder / MOUTH_FILE, config, OUTSIDE_GRAPHS)
+    return Voice(
+        OnnxPhones(PhonesConfig(), graphs / SPELLER),
+        OnnxTiming(TimingConfig(), graphs / TIMING),
+        OnnxMouth(config, sampling, weights, graphs / TALKER, graphs / HEAD),
+        OnnxCodec(CodecConfig(), graphs / CODEC),
+        settings,
+    )

@@ -20,9 +20,9 @@ from rich.progress import track
 from rich.table import Table
 from torch import Tensor, nn
 
-from duplex_agent.voice.mouth import Mouth, MouthState
-from duplex_agent.voice.mouth_file import load_mouth
-from duplex_agent.voice.mouth_fsq import CodeMouth, from_codes, to_codes
+from duplex_agent.voice.reference.mouth import Mouth, MouthState
+from duplex_agent.voice.reference.mouth_file import load_mouth
+from duplex_agent.voice.reference.mouth_fsq import CodeMouth, from_codes, to_codes
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError

@@ -22,7 +22,7 @@ from rich.progress import track
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.latent_cache import ENCODER_FILE, padded_pcm
-from duplex_agent.voice.latents import LatentEncoder
+from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
 from duplex_evals.errors import ResultError
@@ -44,8 +44,8 @@ def resynthesis(encoder: LatentEncoder, voice: Voice, pcm: Sound) -> Sound:
     padded = padded_pcm(np.asarray(pcm * 32767, np.int16))
     with torch.inference_mode():
         tokens = encoder.encode(torch.from_numpy(padded)[None])
-        sound, _ = voice.codec(tokens, voice.codec.new_state())
-    return np.asarray(sound[0].clamp(-1, 1).numpy(), np.float32)
+        sound, _ = voice.codec(tokens.numpy(), voice.codec.new_state())
+    return np.clip(sound[0], -1, 1)
 
 
 def versions(

@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from duplex_agent.llm.load import shipped_thinker
 from duplex_agent.llm.thinker import Thinker
 from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
-from duplex_agent.voice.flow import step_times
+from duplex_agent.voice.config import step_times
 from duplex_agent.voice.spoken_text import speakable
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.voice.latents import mel_filters
+from duplex_agent.voice.reference.latents import mel_filters
 from duplex_evals.errors import ResultError
 
 Sound = NDArray[np.float32]

@@ -12,7 +12,7 @@ import jiwer
 import numpy as np
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from duplex_agent.voice.mouth import SLOTS_PER_TICK
+from duplex_agent.voice.config import SLOTS_PER_TICK
 from duplex_agent.voice.phone_grid import SLOT_S
 from duplex_agent.voice.phones import PHONE_ID, PHONES
 from duplex_agent.voice.script import Script

@@ -71,7 +71,9 @@ class DeleteStatement(_Rewriting):
 
     @classmethod
     def examples(cls) -> tuple[Example, ...]:
-        return (Example("def f():\n    '''Doc.'''\n    g()\n", "def f():\n    '''Doc.'''\n    pass\n"),)
+        return (
+            Example("def f():\n    '''Doc.'''\n    g()\n", "def f():\n    '''Doc.'''\n    pass\n"),
+        )
 
 
 class ForceCondition(_Rewriting):

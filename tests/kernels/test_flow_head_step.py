@@ -8,7 +8,8 @@ from duplex_kernels.flow_head_step import flow_head_step, modulations, reference
 from duplex_kernels.flow_head_weights import FlowHeadWeights
 from torch import Tensor
 
-from duplex_agent.voice.flow import FlowConfig, FlowHead
+from duplex_agent.voice.config import FlowConfig
+from duplex_agent.voice.reference.flow import FlowHead
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 TOLERANCE = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 3e-2}

@@ -10,8 +10,8 @@ from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.mouth import SMOKE_CONFIG
-from duplex_agent.voice.mouth_file import load_mouth
 from duplex_agent.voice.phones import PHONES
+from duplex_agent.voice.reference.mouth_file import load_mouth
 
 pytestmark = pytest.mark.assets
 

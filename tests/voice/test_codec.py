@@ -2,8 +2,9 @@ import math
 
 import torch
 
-from duplex_agent.voice.codec import CodecConfig, CodecDecoder
-from duplex_agent.voice.excitation import advance_phase
+from duplex_agent.voice.config import CodecConfig
+from duplex_agent.voice.reference.codec import CodecDecoder
+from duplex_agent.voice.reference.excitation import advance_phase
 
 
 def _decoder() -> CodecDecoder:

@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_agent.voice.flow import FlowConfig, FlowHead, Sampling
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import Mouth, MouthConfig
+from duplex_agent.voice.config import LATENT_WIDTH, FlowConfig, MouthConfig, Sampling
 from duplex_agent.voice.phone_grid import phone_shares
 from duplex_agent.voice.phones import PHONES
+from duplex_agent.voice.reference.flow import FlowHead
+from duplex_agent.voice.reference.mouth import Mouth
 
 _TINY = MouthConfig(
     width=32, layers=2, heads=2, feed_forward=48, window=6, phone_width=8, thinker_width=16,

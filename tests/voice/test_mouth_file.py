@@ -5,10 +5,10 @@ import torch
 
 from duplex_agent.errors import CheckpointError
 from duplex_agent.runtime import torch_checkpoint
-from duplex_agent.voice.flow import FlowConfig, Sampling
-from duplex_agent.voice.mouth import Mouth, MouthConfig
-from duplex_agent.voice.mouth_file import load_mouth, save_mouth
-from duplex_agent.voice.mouth_fsq import CodeMouth
+from duplex_agent.voice.config import FlowConfig, MouthConfig, Sampling
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth_file import load_mouth, save_mouth
+from duplex_agent.voice.reference.mouth_fsq import CodeMouth
 
 _TINY = MouthConfig(
     width=32, layers=1, heads=2, feed_forward=48, phone_width=8, thinker_width=16,

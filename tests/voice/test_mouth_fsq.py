@@ -6,11 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from duplex_agent.voice.flow import FlowConfig
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import MouthConfig
-from duplex_agent.voice.mouth_fsq import LEVELS, CodeMouth, from_codes, to_codes
+from duplex_agent.voice.config import LATENT_WIDTH, FlowConfig, MouthConfig
 from duplex_agent.voice.phones import PHONES
+from duplex_agent.voice.reference.mouth_fsq import LEVELS, CodeMouth, from_codes, to_codes
 
 _TINY = MouthConfig(
     width=32, layers=1, heads=2, feed_forward=48, window=6, phone_width=8, thinker_width=16,

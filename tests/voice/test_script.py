@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duplex_agent.runtime import checkpoint, torch_checkpoint
-from duplex_agent.voice.phones import PHONE_ID, Phones
+from duplex_agent.voice.phones import PHONE_ID
+from duplex_agent.voice.reference.phones import Phones
+from duplex_agent.voice.reference.timing import Timing
 from duplex_agent.voice.script import Script, TimedPhone
 from duplex_agent.voice.spoken_text import speakable
-from duplex_agent.voice.timing import Timing
 
 _SEEN_S = 0.24
 _PAUSES = {PHONE_ID[" "], PHONE_ID["$"]}

@@ -1,13 +1,20 @@
 import numpy as np
 import pytest
 import torch
+from served import served_codec, served_mouth, served_phones, served_timing
 
 from duplex_agent.errors import TextError
-from duplex_agent.voice.codec import CodecConfig, CodecDecoder
-from duplex_agent.voice.flow import FlowConfig
-from duplex_agent.voice.mouth import Mouth, MouthConfig
-from duplex_agent.voice.phones import Phones, PhonesConfig
-from duplex_agent.voice.timing import Timing, TimingConfig
+from duplex_agent.voice.config import (
+    CodecConfig,
+    FlowConfig,
+    MouthConfig,
+    PhonesConfig,
+    TimingConfig,
+)
+from duplex_agent.voice.reference.codec import CodecDecoder
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.phones import Phones
+from duplex_agent.voice.reference.timing import Timing
 from duplex_agent.voice.voice import SpeechStream, SpokenTick, Voice, VoiceSettings, load_voice
 
 _SHORT = "Yes, I do."
@@ -23,10 +30,10 @@ def voice() -> Voice:
         flow=FlowConfig(width=24, blocks=1),
     )  # fmt: skip
     return Voice(
-        Phones(PhonesConfig(width=32, layers=2)),
-        Timing(TimingConfig(width=16, layers=2)),
-        Mouth(mouth),
-        CodecDecoder(CodecConfig(width=16, token_blocks=1, frame_blocks=1)),
+        served_phones(Phones(PhonesConfig(width=32, layers=2))),
+        served_timing(Timing(TimingConfig(width=16, layers=2))),
+        served_mouth(Mouth(mouth), "fp32"),
+        served_codec(CodecDecoder(CodecConfig(width=16, token_blocks=1, frame_blocks=1)), "fp32"),
     )
 
 

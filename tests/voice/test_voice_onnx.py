@@ -1,31 +1,37 @@
-"""On ONNX Runtime the voice's parts do what PyTorch's modules do."""
+"""On ONNX Runtime and numpy the voice's parts do what PyTorch's modules do."""
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
+from served import served_codec, served_mouth
 
 from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
 from duplex_agent.runtime.onnx_graph import quantize_rows
 from duplex_agent.runtime.torch_checkpoint import parameters
-from duplex_agent.voice.codec import CodecConfig, CodecDecoder
-from duplex_agent.voice.codec_onnx import OnnxCodec
-from duplex_agent.voice.flow import FlowConfig, Sampling
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import Mouth, MouthConfig
-from duplex_agent.voice.mouth_file import load_mouth
-from duplex_agent.voice.mouth_onnx import OnnxMouth
+from duplex_agent.voice.config import LATENT_WIDTH, CodecConfig, FlowConfig, MouthConfig, Sampling
+from duplex_agent.voice.mouth_onnx import MouthState, OnnxMouth
 from duplex_agent.voice.phones import PHONES
+from duplex_agent.voice.reference.codec import CodecDecoder
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth_file import load_mouth
+from duplex_agent.voice.reference.phones import Phones
+from duplex_agent.voice.reference.timing import Timing
+from duplex_agent.voice.reference.voice import TorchMouth, load_torch_voice
 from duplex_agent.voice.text_onnx import OnnxPhones, OnnxTiming
-from duplex_agent.voice.voice import Voice, load_torch_voice, load_voice
+from duplex_agent.voice.voice import Voice, load_voice
 
 _TINY = MouthConfig(
     width=32, layers=2, heads=2, feed_forward=48, window=6, phone_width=8, thinker_width=16,
     flow=FlowConfig(width=24, blocks=2),
 )  # fmt: skip
 _TEXT = "The museum opens at nine, and closes a little after five. I would bring an umbrella."
+
+Tick = tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def _mouth(sampling: Sampling = Sampling.FLOW_MAP) -> Mouth:
@@ -39,6 +45,13 @@ def _mouth(sampling: Sampling = Sampling.FLOW_MAP) -> Mouth:
     return mouth
 
 
+def _tick(rng: np.random.Generator, batch: int = 1) -> Tick:
+    """Slots, the thinker's state and noise."""
+    shares = rng.random((batch, 12, len(PHONES)), np.float32)
+    thinker = rng.standard_normal((batch, _TINY.thinker_width), np.float32)
+    return shares, thinker, rng.standard_normal((batch, LATENT_WIDTH), np.float32)
+
+
 def _spoken(voice: Voice, text: str) -> np.ndarray:
     stream = voice.start(3)
     stream.write(text)
@@ -49,32 +62,47 @@ def _spoken(voice: Voice, text: str) -> np.ndarray:
     return np.concatenate([piece.pcm for piece in pieces])
 
 
+def _close(found: np.ndarray, wanted: np.ndarray) -> None:
+    np.testing.assert_allclose(found, wanted, atol=2e-5, rtol=2e-5)
+
+
 @pytest.mark.parametrize("sampling", list(Sampling))
 @pytest.mark.parametrize("steps", [1, 2, 5])
 def test_the_mouth_steps_as_pytorchs_beyond_the_window(sampling: Sampling, steps: int) -> None:
     mouth = _mouth(sampling)
-    fast = OnnxMouth(mouth, "fp32")
-    state, fast_state = mouth.new_state(2), fast.new_state(2)
+    slow, fast, rng = TorchMouth(mouth), served_mouth(mouth, "fp32"), np.random.default_rng(1)
+    state, fast_state = slow.new_state(2), fast.new_state(2)
     for _ in range(10):
-        slots, thinker = torch.rand(2, 12, len(PHONES)), torch.randn(2, 16)
-        noise = torch.randn(2, LATENT_WIDTH)
-        token, state = mouth.step(slots, thinker, noise, state, steps)
-        found, fast_state = fast.step(slots, thinker, noise, fast_state, steps)
-        torch.testing.assert_close(found, token, atol=2e-5, rtol=2e-5)
-    torch.testing.assert_close(fast_state.keys[-1], state.keys[-1], atol=2e-5, rtol=2e-5)
+        tick = _tick(rng, 2)
+        token, state = slow.step(*tick, state, steps)
+        found, fast_state = fast.step(*tick, fast_state, steps)
+        _close(found, token)
+    _close(fast_state.keys[-1], state.keys[-1])
+    _close(fast_state.values[0], state.values[0])
+    _close(fast_state.previous, state.previous)
     assert fast_state.position == state.position == 10
 
 
-def test_either_mouth_goes_on_from_the_others_state() -> None:
+def test_the_mouth_goes_on_from_pytorchs_state() -> None:
     mouth = _mouth()
-    fast = OnnxMouth(mouth, "fp32")
-    tick = torch.rand(1, 12, len(PHONES)), torch.randn(1, 16), torch.randn(1, LATENT_WIDTH)
-    state = mouth.step(*tick, mouth.new_state(), 2)[1]
-    wanted, after = mouth.step(*tick, state, 2)
-    found, fast_after = fast.step(*tick, state, 2)
-    torch.testing.assert_close(found, wanted, atol=2e-5, rtol=2e-5)
-    back, _ = mouth.step(*tick, fast_after, 2)
-    torch.testing.assert_close(back, mouth.step(*tick, after, 2)[0], atol=2e-5, rtol=2e-5)
+    slow, fast, tick = (
+        TorchMouth(mouth),
+        served_mouth(mouth, "fp32"),
+        _tick(np.random.default_rng()),
+    )
+    state = slow.step(*tick, slow.new_state(), 2)[1]
+    keys, values = ([x.numpy() for x in side] for side in (state.keys, state.values))
+    taken = MouthState(keys, values, state.position, state.previous.numpy())
+    _close(fast.step(*tick, taken, 2)[0], slow.step(*tick, state, 2)[0])
+
+
+def test_two_voices_in_a_batch_do_not_hear_each_other() -> None:
+    fast, rng = served_mouth(_mouth(), "fp32"), np.random.default_rng(2)
+    first, second = _tick(rng, 2), _tick(rng, 2)
+    both = fast.step(*second, fast.step(*first, fast.new_state(2), 2)[1], 2)[0]
+    one, two = ([x[1:] for x in tick] for tick in (first, second))
+    alone = fast.step(*two, fast.step(*one, fast.new_state(), 2)[1], 2)[0]
+    _close(both[1:], alone)
 
 
 @torch.inference_mode()
@@ -82,16 +110,17 @@ def test_the_codec_decodes_as_pytorchs_in_one_go_and_token_by_token() -> None:
     torch.manual_seed(0)
     decoder = CodecDecoder(CodecConfig(width=32, token_blocks=1, frame_blocks=2))
     torch.nn.init.uniform_(decoder.blocks[0].gain, 0.5, 1.0)  # type: ignore[arg-type]
-    fast, latents = OnnxCodec(decoder, "fp32"), torch.randn(2, 9, LATENT_WIDTH)
-    whole, _ = decoder(latents, decoder.new_state(2))
+    fast, latents = served_codec(decoder, "fp32"), torch.randn(2, 9, LATENT_WIDTH)
+    whole = decoder(latents, decoder.new_state(2))[0].numpy()
     state, pieces = fast.new_state(2), []
-    for token in latents.split(1, dim=1):
+    for token in np.split(latents.numpy(), 9, axis=1):
         pcm, state = fast(token, state)
         pieces.append(pcm)
-    assert whole.abs().max() > 0.01
-    for found in (fast(latents, fast.new_state(2))[0], torch.cat(pieces, dim=1)):
+    assert abs(whole).max() > 0.01
+    for found in (fast(latents.numpy(), fast.new_state(2))[0], np.concatenate(pieces, axis=1)):
+        assert found.dtype == np.float32
         # A last-digit difference in the pitch is a hundred times larger in the hundredth harmonic.
-        assert (found - whole).abs().max() < 0.003 * whole.abs().max()
+        assert abs(found - whole).max() < 0.003 * abs(whole).max()
 
 
 def test_a_streamed_sentence_sounds_as_pytorchs() -> None:
@@ -114,41 +143,64 @@ def test_int8_products_take_the_levels_of_the_shipped_file() -> None:
 
 
 def test_int8_inputs_move_a_token_by_little() -> None:
-    mouth, _ = load_mouth(WEIGHTS_DIR / "mouth.safetensors")
-    fast, rng = OnnxMouth(mouth), torch.Generator().manual_seed(5)
-    state, wanted, found = mouth.new_state(), [], []
+    fast = load_voice().mouth
+    assert isinstance(fast, OnnxMouth)
+    slow = TorchMouth(load_mouth(WEIGHTS_DIR / "mouth.safetensors")[0])
+    rng = np.random.default_rng(5)
+    state, slow_state, wanted, found = fast.new_state(), slow.new_state(), [], []
     for _ in range(60):
-        slots = torch.eye(len(PHONES))[torch.randint(len(PHONES), (1, 12), generator=rng)]
-        thinker = torch.randn(1, mouth.config.thinker_width, generator=rng)
-        noise = 0.7 * torch.randn(1, LATENT_WIDTH, generator=rng)
-        found.append(fast.step(slots, thinker, noise, state, 2)[0])
-        token, state = mouth.step(slots, thinker, noise, state, 2)
+        slots = np.eye(len(PHONES), dtype=np.float32)[rng.integers(len(PHONES), size=(1, 12))]
+        thinker = rng.standard_normal((1, fast.config.thinker_width), np.float32)
+        noise = np.float32(0.7) * rng.standard_normal((1, LATENT_WIDTH), np.float32)
+        # Both speak on from the same token, or their histories would part.
+        state = replace(state, previous=slow_state.previous.numpy())
+        heard, state = fast.step(slots, thinker, noise, state, 2)
+        token, slow_state = slow.step(slots, thinker, noise, slow_state, 2)
+        found.append(heard)
         wanted.append(token)
-    tokens = torch.cat(wanted)
+    tokens = np.concatenate(wanted)
     # The encoder's own posterior leaves more open: 0.1 standard deviations.
-    assert (torch.cat(found) - tokens).square().mean().sqrt() < 0.03 * tokens.std()
+    assert np.sqrt(np.mean((np.concatenate(found) - tokens) ** 2)) < 0.03 * tokens.std()
 
 
 def test_texts_are_spelled_and_timed_as_by_pytorch() -> None:
-    voice = load_torch_voice()
-    phones, timing = voice.phones, voice.timing
-    fast_phones, fast_timing = load_voice().phones, load_voice().timing
-    assert isinstance(fast_phones, OnnxPhones)
-    assert isinstance(fast_timing, OnnxTiming)
-    assert fast_phones.best_slots("") == []
-    assert fast_timing.seconds([]) == []
+    slow, fast = load_torch_voice(), load_voice()
+    assert isinstance(slow.phones, Phones)
+    assert isinstance(slow.timing, Timing)
+    assert isinstance(fast.phones, OnnxPhones)
+    assert isinstance(fast.timing, OnnxTiming)
+    for name in ("look_ahead", "look_back"):
+        assert getattr(fast.phones, name) == getattr(slow.phones, name)
+        assert getattr(fast.timing, name) == getattr(slow.timing, name)
+    assert fast.phones.best_slots("") == []
+    assert fast.timing.seconds([]) == []
     for length in (1, 2, 9, 24, 80):
         text = "the museum opens at nine, and closes a little after five. i would bring an"[:length]
-        assert fast_phones.best_slots(text) == phones.best_slots(text)
+        assert fast.phones.best_slots(text) == slow.phones.best_slots(text)
         ids = [index % len(PHONES) for index in range(length)]
-        np.testing.assert_allclose(fast_timing.seconds(ids), timing.seconds(ids), rtol=1e-4)
+        np.testing.assert_allclose(fast.timing.seconds(ids), slow.timing.seconds(ids), rtol=1e-4)
 
 
 def test_a_cloned_state_goes_its_own_way() -> None:
-    fast = OnnxMouth(_mouth(), "fp32")
-    tick = torch.rand(1, 12, len(PHONES)), torch.randn(1, 16), torch.randn(1, LATENT_WIDTH)
+    fast, tick = served_mouth(_mouth(), "fp32"), _tick(np.random.default_rng(3))
     state = fast.step(*tick, fast.new_state(), 2)[1]
     kept = state.clone()
     first = fast.step(*tick, state, 2)[0]
-    fast.step(*tick, replace(state, previous=state.previous + 1), 2)
-    assert torch.equal(fast.step(*tick, kept, 2)[0], first)
+    for array in (*state.keys, *state.values, state.previous):
+        array += 1
+    assert np.array_equal(fast.step(*tick, kept, 2)[0], first)
+
+
+def test_a_process_that_speaks_imports_no_training_framework() -> None:
+    code = (
+        "import sys\n"
+        "from duplex_agent.voice.voice import load_voice\n"
+        "stream = load_voice().start()\n"
+        "stream.write('It is half past 9.')\n"
+        "stream.finish()\n"
+        "assert any(stream.tick().pcm.any() for _ in range(20))\n"
+        "heavy = {'torch', 'transformers', 'accelerate', 'gguf', 'onnx', 'inflect'}\n"
+        "print(*sorted(heavy & sys.modules.keys()))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

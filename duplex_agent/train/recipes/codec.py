@@ -17,8 +17,9 @@ from duplex_agent.train.latent_cache import Tokens, padded_pcm, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.pitch import Pitch, read_pitch
 from duplex_agent.train.spectral import MultiResolutionSpectralLoss
-from duplex_agent.voice.codec import MIDDLE_HZ, OUTPUT_DELAY_SAMPLES, CodecConfig, CodecDecoder
-from duplex_agent.voice.latents import FRAMES_PER_TOKEN, WINDOW_SAMPLES, centred_spectrum
+from duplex_agent.voice.config import FRAMES_PER_TOKEN, MIDDLE_HZ, WINDOW_SAMPLES, CodecConfig
+from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES, CodecDecoder
+from duplex_agent.voice.reference.latents import centred_spectrum
 
 _SEGMENT_TOKENS = 15  # the first one is lead-in: without history it is not judged
 _WAVE_WEIGHT, _PITCH_WEIGHT = 1.0, 2.0

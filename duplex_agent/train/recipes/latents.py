@@ -19,13 +19,8 @@ from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.pitch import read_pitch
-from duplex_agent.voice.latents import (
-    FRAMES_PER_TOKEN,
-    LATENT_WIDTH,
-    LOW_BINS,
-    MEL_BINS,
-    LatentEncoder,
-)
+from duplex_agent.voice.config import FRAMES_PER_TOKEN, LATENT_WIDTH
+from duplex_agent.voice.reference.latents import LOW_BINS, MEL_BINS, LatentEncoder
 
 MIDDLE_HZ: Final = 90.0
 _HIDDEN: Final = 512

@@ -15,12 +15,18 @@ from duplex_agent.train.agent_speech import Utterance, prepare_speech, read_corp
 from duplex_agent.train.latent_cache import Tokens, read_tokens
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.thinker_states import read_states
-from duplex_agent.voice.flow import FlowConfig, flow_matching_loss
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import SLOTS_PER_TICK, TICKS_SEEN, Mouth, MouthConfig
-from duplex_agent.voice.mouth_file import save_mouth
+from duplex_agent.voice.config import (
+    LATENT_WIDTH,
+    SLOTS_PER_TICK,
+    TICKS_SEEN,
+    FlowConfig,
+    MouthConfig,
+)
 from duplex_agent.voice.phone_grid import phone_shares
 from duplex_agent.voice.phones import PHONE_ID, PHONES
+from duplex_agent.voice.reference.flow import flow_matching_loss
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth_file import save_mouth
 
 DRAWS = 4
 ABLATION_STEPS = 800

@@ -18,9 +18,10 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
-from duplex_agent.voice.flow import FlowHead, Guide, Sampling, flow_matching_loss
-from duplex_agent.voice.mouth import Mouth, MouthConfig
-from duplex_agent.voice.mouth_file import load_mouth, save_mouth
+from duplex_agent.voice.config import MouthConfig, Sampling
+from duplex_agent.voice.reference.flow import FlowHead, Guide, flow_matching_loss
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth_file import load_mouth, save_mouth
 
 # Three quarters of the draws stay plain flow matching (CALM's share): it keeps the many-step model
 # as good as it was, and it is what the jumps are measured by.

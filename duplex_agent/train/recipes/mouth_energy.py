@@ -23,9 +23,10 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
-from duplex_agent.voice.flow import FlowHead, Sampling
-from duplex_agent.voice.mouth import Mouth, MouthConfig
-from duplex_agent.voice.mouth_file import load_mouth
+from duplex_agent.voice.config import MouthConfig, Sampling
+from duplex_agent.voice.reference.flow import FlowHead
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth_file import load_mouth
 
 
 def energy_loss(

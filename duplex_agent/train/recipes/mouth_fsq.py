@@ -25,9 +25,8 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe, take_over
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import MouthConfig
-from duplex_agent.voice.mouth_fsq import CodeMouth, from_codes, to_codes
+from duplex_agent.voice.config import LATENT_WIDTH, MouthConfig
+from duplex_agent.voice.reference.mouth_fsq import CodeMouth, from_codes, to_codes
 
 
 def code_loss(

@@ -8,8 +8,8 @@ from torch import nn
 from duplex_agent.runtime import checkpoint
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes.mouth import MouthRecipe
-from duplex_agent.voice.mouth import MouthConfig
-from duplex_agent.voice.mouth_file import load_mouth
+from duplex_agent.voice.config import MouthConfig
+from duplex_agent.voice.reference.mouth_file import load_mouth
 
 MOUTH_FILE = "mouth.safetensors"
 

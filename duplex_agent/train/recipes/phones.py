@@ -19,9 +19,11 @@ from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.agent_speech import prepare_speech, pronounce, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.text import training_sentences
-from duplex_agent.voice.phones import BLANK, PHONE_ID, PHONES, Phones, PhonesConfig, character_ids
+from duplex_agent.voice.config import PhonesConfig, TimingConfig
+from duplex_agent.voice.phones import BLANK, PHONE_ID, PHONES, character_ids
+from duplex_agent.voice.reference.phones import Phones
+from duplex_agent.voice.reference.timing import Timing
 from duplex_agent.voice.spoken_text import speakable
-from duplex_agent.voice.timing import Timing, TimingConfig
 
 
 @dataclass(frozen=True)

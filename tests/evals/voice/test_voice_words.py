@@ -1,10 +1,11 @@
 import pytest
 import torch
+from duplex_agent.voice.reference.voice import load_torch_voice
 from duplex_evals.voice_speaking import lines
 from duplex_evals.voice_words import heard_faults, reference, script_faults
 
-from duplex_agent.voice.phones import Phones
-from duplex_agent.voice.voice import Voice, load_torch_voice, load_voice
+from duplex_agent.voice.reference.phones import Phones
+from duplex_agent.voice.voice import Voice, load_voice
 
 
 @pytest.fixture(scope="module")

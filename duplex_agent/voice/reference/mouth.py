@@ -7,33 +7,21 @@ of VALL-E R, arXiv 2406.07855, with known timings). Its output conditions the fl
 Letters: B batch, T ticks, D width, H heads.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.voice.flow import FlowConfig, FlowHead, Sampling
-from duplex_agent.voice.latents import LATENT_WIDTH
+from duplex_agent.voice.config import (
+    LATENT_WIDTH,
+    SLOTS_PER_TICK,
+    TICKS_SEEN,
+    MouthConfig,
+    Sampling,
+)
 from duplex_agent.voice.phones import PHONES
-
-SLOTS_PER_TICK = 4
-TICKS_SEEN = 3
-"""Ticks whose phones are visible: the current one and the two after it."""
-
-
-@dataclass(frozen=True)
-class MouthConfig:
-    """Sizes of the mouth; ``window`` is how many past ticks it attends to."""
-
-    width: int = 384
-    layers: int = 6
-    heads: int = 6
-    feed_forward: int = 896
-    window: int = 48
-    phone_width: int = 48
-    thinker_width: int = 576
-    flow: FlowConfig = field(default_factory=FlowConfig)
+from duplex_agent.voice.reference.flow import FlowHead
 
 
 @dataclass
@@ -57,25 +45,12 @@ class MouthState:
         )
 
 
-def empty_state(config: MouthConfig, like: Tensor) -> MouthState:
-    """The state before the first tick; batch, kind and device are those of ``like`` [B, ...]."""
-    empty = like.new_zeros(len(like), config.heads, 0, config.width // config.heads)
-    layers = range(config.layers)
-    previous = like.new_zeros(len(like), LATENT_WIDTH)
-    return MouthState([empty for _ in layers], [empty for _ in layers], 0, previous)
-
-
-def rotation(positions: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [T, d / 2] of rotary embedding (arXiv 2104.09864), ``width`` d."""
-    half = width // 2
+def _rotate(x: Tensor, positions: Tensor) -> Tensor:
+    """``x`` [B, H, T, d] turned to ``positions`` [T]: rotary embedding (arXiv 2104.09864)."""
+    half = x.shape[-1] // 2
     rates = 10_000.0 ** (-torch.arange(half, device=positions.device, dtype=torch.float32) / half)
     angles = positions[:, None] * rates
-    return angles.cos(), angles.sin()
-
-
-def _rotate(x: Tensor, positions: Tensor) -> Tensor:
-    """``x`` [B, H, T, d] turned to ``positions`` [T]."""
-    cos, sin = (wave.to(x.dtype) for wave in rotation(positions, x.shape[-1]))
+    cos, sin = angles.cos().to(x.dtype), angles.sin().to(x.dtype)
     a, b = x.chunk(2, dim=-1)
     return torch.cat([a * cos - b * sin, a * sin + b * cos], dim=-1)
 
@@ -146,7 +121,11 @@ class Mouth(nn.Module):
         return self.head.sampling
 
     def new_state(self, batch: int = 1) -> MouthState:
-        return empty_state(self.config, self.norm.weight.new_empty(batch, 0))
+        """Before the first tick, of the weights' kind and device."""
+        config, like = self.config, self.norm.weight
+        empty = like.new_zeros(batch, config.heads, 0, config.width // config.heads)
+        layers, previous = range(config.layers), like.new_zeros(batch, LATENT_WIDTH)
+        return MouthState([empty for _ in layers], [empty for _ in layers], 0, previous)
 
     def talk(
         self, slots: Tensor, previous: Tensor, thinker: Tensor, state: MouthState

@@ -12,14 +12,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES
+from duplex_agent.clock import AGENT_RATE_HZ
+from duplex_agent.voice.config import (
+    FRAMES_PER_TOKEN,
+    HOP_SAMPLES,
+    LATENT_WIDTH,
+    WINDOW_SAMPLES,
+)
 
-HOP_SAMPLES = 240
-FRAMES_PER_TOKEN = AGENT_TICK_SAMPLES // HOP_SAMPLES
-WINDOW_SAMPLES = 960
 MEL_BINS = 80
 LOW_BINS = 48  # up to 560 Hz in steps of 11.7 Hz
-LATENT_WIDTH = 48
 _MEL_FFT, _LOW_FFT = 1024, 2048
 _MEL_FLOOR, _LOW_FLOOR = 1e-5, 1e-3
 _HIDDEN = 512

@@ -7,7 +7,8 @@ the right, so a symbol's output is final as soon as that many followers are know
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-LEFT, RIGHT = 3, 1
+from duplex_agent.voice.config import TEXT_LEFT as LEFT
+from duplex_agent.voice.config import TEXT_RIGHT as RIGHT
 
 
 class TextConv(nn.Module):

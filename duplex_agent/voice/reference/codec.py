@@ -14,25 +14,23 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.voice.excitation import advance_phase, noise_spectra, pulse_spectra
-from duplex_agent.voice.latents import FRAMES_PER_TOKEN, HOP_SAMPLES, LATENT_WIDTH, WINDOW_SAMPLES
+from duplex_agent.voice.config import (
+    BINS,
+    CODEC_KERNEL,
+    FRAMES_PER_TOKEN,
+    HIGHEST_HZ,
+    HOP_SAMPLES,
+    LATENT_WIDTH,
+    LOUDEST_LOG_GAIN,
+    LOWEST_HZ,
+    MIDDLE_HZ,
+    OVERLAP_GAIN,
+    WINDOW_SAMPLES,
+    CodecConfig,
+)
+from duplex_agent.voice.reference.excitation import advance_phase, noise_spectra, pulse_spectra
 
 OUTPUT_DELAY_SAMPLES = (WINDOW_SAMPLES - HOP_SAMPLES) // 2
-MIDDLE_HZ, LOWEST_HZ, HIGHEST_HZ = 90.0, 50.0, 400.0
-KERNEL = 7
-_BINS = WINDOW_SAMPLES // 2 + 1
-# Hann windows a quarter apart, squared (once before the spectrum, once after it), add up to this.
-_OVERLAP_GAIN = 1.5
-
-
-@dataclass(frozen=True)
-class CodecConfig:
-    """Sizes of the decoder; ``frame_blocks`` run at 100 Hz, ``token_blocks`` at 12.5 Hz."""
-
-    width: int = 320
-    token_blocks: int = 2
-    frame_blocks: int = 6
-    expansion: int = 3
 
 
 @dataclass
@@ -82,7 +80,7 @@ class CausalBlock(nn.Module):
 
     def __init__(self, width: int, expansion: int, scale: float) -> None:
         super().__init__()
-        self.conv = nn.Conv1d(width, width, KERNEL, groups=width)
+        self.conv = nn.Conv1d(width, width, CODEC_KERNEL, groups=width)
         self.norm = nn.LayerNorm(width)
         self.up = nn.Linear(width, width * expansion)
         self.down = nn.Linear(width * expansion, width)
@@ -93,7 +91,7 @@ class CausalBlock(nn.Module):
         history = torch.cat([tail, x.transpose(1, 2)], dim=2)
         y = self.norm(self.conv(history).transpose(1, 2))
         y = self.down(F.gelu(self.up(y)))
-        return x + self.gain * y, history[:, :, -(KERNEL - 1) :]
+        return x + self.gain * y, history[:, :, -(CODEC_KERNEL - 1) :]
 
 
 class CodecDecoder(nn.Module):
@@ -113,21 +111,21 @@ class CodecDecoder(nn.Module):
         self.norm = nn.LayerNorm(config.width)
         self.pitch = nn.Linear(config.width, 1)
         # Per bin: log gain of the pulses, cosine and sine of their phase, log gain of the noise.
-        self.head = nn.Linear(config.width, 4 * _BINS)
+        self.head = nn.Linear(config.width, 4 * BINS)
         self._start_like_a_voice()
         self.register_buffer("window", torch.hann_window(WINDOW_SAMPLES), persistent=False)
 
     def _start_like_a_voice(self) -> None:
         """Quiet pulses in phase over quieter noise, instead of noise at full level."""
         nn.init.normal_(self.head.weight, std=0.01)
-        bias = torch.zeros(4, _BINS)
+        bias = torch.zeros(4, BINS)
         bias[0], bias[1], bias[3] = -4.0, 1.0, -6.0
         with torch.no_grad():
             self.head.bias.copy_(bias.flatten())
 
     def new_state(self, batch: int = 1) -> CodecState:
         weight = self.enter.weight
-        tail = weight.new_zeros(batch, self.config.width, KERNEL - 1)
+        tail = weight.new_zeros(batch, self.config.width, CODEC_KERNEL - 1)
         return CodecState(
             [tail.clone() for _ in self.blocks],
             weight.new_zeros(batch, WINDOW_SAMPLES - HOP_SAMPLES),
@@ -146,14 +144,11 @@ class CodecDecoder(nn.Module):
             x, tail = block(x, tail)
             after.append(tail)
         x = self.norm(x)
-        return self.shape_of(self.pitch(x).float(), self.head(x).float()), after
-
-    def shape_of(self, log_pitch: Tensor, filters: Tensor) -> Shape:
-        """What ``pitch`` [batch, n, 1] and ``head`` [batch, n, 4 * 481] have put out."""
-        gain, cosine, sine, noise = filters.chunk(4, dim=-1)
+        gain, cosine, sine, noise = self.head(x).float().chunk(4, dim=-1)
         length = (cosine.square() + sine.square() + 1e-6).sqrt()
-        filter = torch.complex(cosine / length, sine / length) * gain.clamp(max=4.0).exp()
-        return Shape(log_pitch.squeeze(-1), filter, noise.clamp(max=4.0).exp())
+        gain, noise = (part.clamp(max=LOUDEST_LOG_GAIN).exp() for part in (gain, noise))
+        filter = torch.complex(cosine / length, sine / length) * gain
+        return Shape(self.pitch(x).float().squeeze(-1), filter, noise), after
 
     def frame_spectra(self, shape: Shape, phase: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         """Spectra of the voiced part and of the noise, complex [batch, n, 481].
@@ -166,7 +161,7 @@ class CodecDecoder(nn.Module):
 
     def overlap_add(self, spectra: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
         """Sound [batch, n * 240] of frame spectra [batch, n, 481], and the overlap to come."""
-        frames = torch.fft.irfft(spectra, WINDOW_SAMPLES, dim=-1) * self.window / _OVERLAP_GAIN
+        frames = torch.fft.irfft(spectra, WINDOW_SAMPLES, dim=-1) * self.window / OVERLAP_GAIN
         done = frames.shape[1] * HOP_SAMPLES
         total = done + WINDOW_SAMPLES - HOP_SAMPLES
         added = F.fold(
@@ -177,12 +172,7 @@ class CodecDecoder(nn.Module):
 
     def forward(self, latents: Tensor, state: CodecState) -> tuple[Tensor, CodecState]:
         """``latents`` [batch, n, 48] -> pcm [batch, n * 1920] float32 and the next state."""
-        return self.sound(*self.shape(latents, state.tails), state)
-
-    def sound(
-        self, shape: Shape, tails: list[Tensor], state: CodecState
-    ) -> tuple[Tensor, CodecState]:
-        """Sound of ``shape`` after ``state``, and the state after both it and ``tails``."""
+        shape, tails = self.shape(latents, state.tails)
         hz = shape.hz
         phase = advance_phase(hz, state.phase, state.hz)
         voiced, noise = self.frame_spectra(shape, phase, state.frames)

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from duplex_agent.errors import CheckpointError
 from duplex_agent.runtime import torch_checkpoint
-from duplex_agent.voice.flow import Sampling
-from duplex_agent.voice.mouth import Mouth, MouthConfig
-from duplex_agent.voice.mouth_fsq import CodeMouth
+from duplex_agent.voice.config import MouthConfig
+from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth_fsq import CodeMouth
+from duplex_agent.voice.weights import noted_sampling
 
 
 def save_mouth(path: Path, mouth: Mouth, recipe: str, notes: dict[str, str]) -> None:
@@ -25,8 +25,5 @@ def load_mouth(path: Path, config: MouthConfig | None = None) -> tuple[Mouth, di
     tensors, metadata = torch_checkpoint.load(path)
     mouth = (CodeMouth if metadata.get("head") == "codes" else Mouth)(config)
     torch_checkpoint.load_module(mouth, tensors)
-    try:
-        mouth.head.sampling = Sampling(metadata.get("sampling", Sampling.EULER))
-    except ValueError as error:
-        raise CheckpointError(f"{path} asks for {error}; it is of a newer version") from error
+    mouth.head.sampling = noted_sampling(path, metadata)
     return mouth, metadata

@@ -8,44 +8,18 @@ distilled into the same weights by recipe ``mouth-distill``. t = 0 is noise, t =
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-_FREQUENCIES = 64
-# In radians per unit of time. Distillation differentiates the head by its time inputs: embeddings
-# that turn a thousand radians, usual for diffusion, would drown that derivative in noise.
-_FASTEST = 30.0
-
-
-@dataclass(frozen=True)
-class FlowConfig:
-    """Sizes of the head."""
-
-    width: int = 384
-    blocks: int = 4
-
-
-class Sampling(StrEnum):
-    """What a trained head can do with a number of steps."""
-
-    EULER = "euler"
-    """Instantaneous velocities: right when steps are many."""
-    FLOW_MAP = "flow-map"
-    """Jumps from each step's start to its end: right for any number of steps."""
-    ONE_PASS = "one-pass"
-    """A generator without time: one pass, whatever number of steps is asked for."""
-
-
-def step_times(steps: int, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """Times (s, t) that the head is told in each step, [steps] each; a step is 1 / steps long."""
-    if sampling is Sampling.ONE_PASS:
-        return torch.zeros(1), torch.ones(1)
-    starts = torch.arange(steps) / steps
-    return starts, starts if sampling is Sampling.EULER else starts + 1 / steps
+from duplex_agent.voice.config import (
+    FASTEST_TIME,
+    TIME_FREQUENCIES,
+    FlowConfig,
+    Sampling,
+    step_times,
+)
 
 
 class _TimeEmbedding(nn.Module):
@@ -53,9 +27,9 @@ class _TimeEmbedding(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        frequencies = torch.exp(torch.linspace(0, math.log(_FASTEST), _FREQUENCIES))
+        frequencies = torch.exp(torch.linspace(0, math.log(FASTEST_TIME), TIME_FREQUENCIES))
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.enter = nn.Linear(2 * _FREQUENCIES, width)
+        self.enter = nn.Linear(2 * TIME_FREQUENCIES, width)
         self.out = nn.Linear(width, width)
 
     def forward(self, time: Tensor) -> Tensor:
@@ -128,7 +102,8 @@ class FlowHead(nn.Module):
 
         The modulations of all steps are computed in one product before the loop.
         """
-        starts, ends = (x.to(noise)[:, None] for x in step_times(steps, self.sampling))
+        times = step_times(steps, self.sampling)
+        starts, ends = (torch.from_numpy(x).to(noise)[:, None] for x in times)
         steps = len(starts)
         conditions = condition.expand(steps, *condition.shape)
         shape = conditions.shape[:-1]

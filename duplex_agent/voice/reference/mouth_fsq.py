@@ -8,9 +8,9 @@ network: it sees the dimensions that are known already and tells the probabiliti
 import torch
 from torch import Tensor
 
-from duplex_agent.voice.flow import FlowHead
-from duplex_agent.voice.latents import LATENT_WIDTH
-from duplex_agent.voice.mouth import Mouth, MouthConfig
+from duplex_agent.voice.config import LATENT_WIDTH, MouthConfig
+from duplex_agent.voice.reference.flow import FlowHead
+from duplex_agent.voice.reference.mouth import Mouth
 
 LEVELS = 31
 # In standard deviations: one value in two thousand of normal ones lies beyond, and rounding adds
