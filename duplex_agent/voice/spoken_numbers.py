@@ -1,15 +1,22 @@
-"""Figures as words: amounts, money, dates, times of day, years, ranges, phone numbers.
-
-The words themselves come from ``inflect``; this module only knows the ways figures are written.
-"""
+"""Figures as words: amounts, money, dates, times of day, years, ranges, phone numbers."""
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Final
 
-import inflect
-
+_ONES: Final = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten",
+    "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen",
+    "nineteen",
+)  # fmt: skip
+_TENS: Final = (
+    "", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety",
+)  # fmt: skip
+_POWERS: Final = ("trillion", "billion", "million", "thousand", "")
+_ORDINALS: Final = {
+    "one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth",
+    "nine": "ninth", "twelve": "twelfth",
+}  # fmt: skip
 MONTHS: Final = (
     "january", "february", "march", "april", "may", "june", "july", "august", "september",
     "october", "november", "december",
@@ -36,9 +43,30 @@ _FRACTIONS: Final = {"1/2": "one half", "1/4": "one quarter", "3/4": "three quar
 _LONGEST: Final = 15  # digits; a longer figure is read out digit by digit
 
 
-@lru_cache(maxsize=1)
-def _engine() -> inflect.engine:
-    return inflect.engine()
+def _below_thousand(number: int) -> list[str]:
+    hundreds, rest = divmod(number, 100)
+    words = [_ONES[hundreds], "hundred"] if hundreds else []
+    if rest >= 20:
+        words.append(_TENS[rest // 10])
+        rest %= 10
+    return [*words, _ONES[rest]] if rest else words
+
+
+def _whole_words(number: int) -> str:
+    """Words of a number of at most fifteen digits."""
+    words: list[str] = []
+    for place, power in enumerate(_POWERS):
+        group = number // 1000 ** (len(_POWERS) - 1 - place) % 1000
+        if group:
+            words += [*_below_thousand(group), power]
+    return " ".join(words).strip() or _ONES[0]
+
+
+def _plural(noun: str) -> str:
+    """The regular plural."""
+    if noun.endswith("y"):
+        return f"{noun[:-1]}ies"
+    return f"{noun}es" if noun.endswith("x") else f"{noun}s"
 
 
 def cardinal(figure: str) -> str:
@@ -48,8 +76,7 @@ def cardinal(figure: str) -> str:
     if len(whole) > _LONGEST or (len(whole) > 1 and whole[0] == "0"):
         words = read_out(whole)
     else:
-        words = str(_engine().number_to_words(whole or "0", andword=""))
-        words = re.sub(r"[-,\s]+", " ", words).strip()
+        words = _whole_words(int(whole or "0"))
     return f"{words} point {read_out(decimals)}" if decimals else words
 
 
@@ -57,7 +84,9 @@ def ordinal(figure: str) -> str:
     """``"21"`` -> "twenty first"; figures of more than fifteen digits are read out."""
     if len(figure) > _LONGEST:
         return read_out(figure)
-    return re.sub(r"[-,\s]+", " ", str(_engine().ordinal(cardinal(str(int(figure))))))
+    *head, last = cardinal(str(int(figure))).split()
+    ending = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
+    return " ".join([*head, _ORDINALS.get(last, ending)])
 
 
 def read_out(digits: str) -> str:
@@ -100,7 +129,7 @@ def _money(match: re.Match[str], scale: str) -> str:
 
 
 def _many(unit: str) -> str:
-    return unit if unit == "yen" else str(_engine().plural(unit))
+    return unit if unit == "yen" else _plural(unit)
 
 
 def _clock(match: re.Match[str]) -> str:
@@ -123,7 +152,7 @@ def _date(year_figure: str, month_figure: str, day: str) -> str | None:
 
 def _decade(match: re.Match[str]) -> str:
     *head, last = year(match[1]).split() if len(match[1]) == 4 else [cardinal(match[1])]
-    return " ".join([*head, str(_engine().plural(last))])
+    return " ".join([*head, _plural(last)])
 
 
 def _fraction(match: re.Match[str]) -> str:
