@@ -142,7 +142,8 @@ class SpeechStream:
     def write(self, text: str, hidden: Array | None = None) -> None:
         """Append text; ``hidden`` [width] or [n, width] is the thinker's state behind it.
 
-        Words end at white space, so a word may arrive in pieces. Raises TextError when the reply
+        States of another width than the mouth has learnt from are left aside: it then speaks from
+        the text alone, as it does without any. Words end at white space, so a word may arrive in pieces. Raises TextError when the reply
         would grow beyond 20,000 characters or ended already; nothing has been written then.
         """
         if self._script.finished:
@@ -151,7 +152,8 @@ class SpeechStream:
             raise TextError(f"a reply may have at most {LONGEST_TEXT} characters; split the text")
         self._written += len(text)
         row = None if hidden is None else np.atleast_2d(hidden)[-1]
-        self._script.write(text, row)
+        known = row is not None and len(row) == self._voice.mouth.config.thinker_width
+        self._script.write(text, row if known else None)
 
     @property
     def left_out(self) -> list[str]:

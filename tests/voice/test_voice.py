@@ -174,3 +174,16 @@ def test_the_mouth_begins_anew_with_every_sentence() -> None:
     restarts = [i for i in range(1, len(positions)) if positions[i] <= positions[i - 1]]
     assert len(restarts) == 1
     assert 0.3 < restarts[0] / len(positions) < 0.8
+
+
+def test_states_of_another_thinker_leave_the_voice_to_speak_from_text_alone() -> None:
+    voice = load_voice()
+    own = voice.mouth.config.thinker_width
+    sounds = {}
+    for width in (None, own, own + 384):
+        stream = voice.start()
+        stream.write("Yes.", None if width is None else np.ones((2, width), np.float32))
+        stream.finish()
+        sounds[width] = np.concatenate([tick.pcm for tick in _rest(stream)])
+    assert np.array_equal(sounds[own + 384], sounds[None])
+    assert not np.array_equal(sounds[own], sounds[None])
