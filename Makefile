@@ -8,7 +8,10 @@ SHELL := /bin/bash
 VENV ?= .venv
 HOST ?= 127.0.0.1
 PORT ?= 8000
-TORCH ?= 2.13.0
+# Training and tests only; the running agent needs no torch. `cpu` or `cuda`, which on Linux means
+# gigabytes of libraries.
+TORCH ?= $(if $(GPU),cuda,cpu)
+TORCH_VERSION ?= 2.13.0
 # A package index that has torch's CPU builds, if pip's own configuration names none. PyTorch
 # keeps one: choose "CPU" on its page "Get Started" and copy the address.
 TORCH_INDEX ?=
@@ -22,12 +25,14 @@ GPU := $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo yes)
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13,$(shell \
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 
-.PHONY: help serve setup setup-test system assets test lint clean
+.PHONY: help serve setup setup-train setup-gpu setup-test download-size system assets test lint clean
 
 help:
 	@echo "make serve   environment, pretrained parts, then the page on http://$(HOST):$(PORT)"
 	@echo "make test    environment, system packages, then every check and test"
 	@echo "make setup   the environment only; the tools then stand in $(BIN)"
+	@echo "make setup-train  the same with what training needs, make setup-gpu with what kernels need"
+	@echo "make download-size  what the first \`make serve\` fetches, in MB"
 	@echo "make assets  the pretrained parts of the running agent, into the cache folder"
 	@echo "make lint    formatting, lint and types only"
 	@echo "make clean   remove the environment and the caches of the tools"
@@ -37,7 +42,14 @@ serve: setup assets
 
 setup: $(VENV)/.setup
 
+setup-train: $(VENV)/.setup-train
+
+setup-gpu: $(VENV)/.setup-gpu
+
 setup-test: $(VENV)/.setup-test
+
+download-size: $(VENV)/.python
+	$(BIN)/python scripts/download_size.py
 
 assets: setup
 	$(BIN)/duplex-agent doctor
@@ -63,28 +75,36 @@ $(VENV)/.python:
 	$(PYTHON) -m venv $(VENV) || { echo "No virtual environment could be made: on Debian and Ubuntu, apt install python3-venv" >&2; exit 1; }
 	@touch $@
 
+$(VENV)/.setup: $(VENV)/.python pyproject.toml $(wildcard constraints.txt)
+	$(INSTALL) $(CONSTRAINTS) -e .
+	@touch $@
+
 # torch first and alone: resolved together with the rest, plain `torch` on Linux means several
 # gigabytes of CUDA libraries. `+cpu` is the local version that only CPU builds carry; on other
 # systems the ordinary build is the CPU build.
 $(VENV)/.torch: $(VENV)/.python
-ifeq ($(GPU),yes)
-	$(INSTALL) "torch==$(TORCH)"
-else ifeq ($(shell uname -s),Linux)
-	$(INSTALL) $(addprefix --extra-index-url ,$(TORCH_INDEX)) "torch==$(TORCH)+cpu" || { \
-	  echo "No CPU build of torch $(TORCH) was found: taking the ordinary one, some gigabytes larger." >&2; \
-	  echo "To avoid that: make TORCH_INDEX=<the CPU index that PyTorch's page \"Get Started\" names>." >&2; \
-	  $(INSTALL) "torch==$(TORCH)"; }
+ifeq ($(shell uname -s)-$(TORCH),Linux-cpu)
+	$(INSTALL) $(addprefix --extra-index-url ,$(TORCH_INDEX)) "torch==$(TORCH_VERSION)+cpu" || { \
+	  echo "pip knows no index with the CPU build of torch $(TORCH_VERSION). Name one:" >&2; \
+	  echo "  make $(MAKECMDGOALS) TORCH_INDEX=<the CPU index on PyTorch's page \"Get Started\">" >&2; \
+	  echo "or take the ordinary build, with gigabytes of CUDA libraries:" >&2; \
+	  echo "  make $(MAKECMDGOALS) TORCH=cuda" >&2; \
+	  exit 1; }
 else
-	$(INSTALL) "torch==$(TORCH)"
+	$(INSTALL) "torch==$(TORCH_VERSION)"
 endif
 	@touch $@
 
-$(VENV)/.setup: $(VENV)/.torch pyproject.toml $(wildcard constraints.txt)
-	$(INSTALL) $(CONSTRAINTS) -e ".$(if $(GPU),[gpu])"
+$(VENV)/.setup-train: $(VENV)/.torch $(VENV)/.setup
+	$(INSTALL) $(CONSTRAINTS) -e ".[train]"
 	@touch $@
 
-$(VENV)/.setup-test: $(VENV)/.setup
-	$(INSTALL) $(CONSTRAINTS) -e ".[baselines,dev,evals,train]"
+$(VENV)/.setup-gpu: $(VENV)/.torch $(VENV)/.setup
+	$(INSTALL) $(CONSTRAINTS) -e ".[gpu]"
+	@touch $@
+
+$(VENV)/.setup-test: $(VENV)/.torch $(VENV)/.setup
+	$(INSTALL) $(CONSTRAINTS) -e ".[dev]"
 # Resemblyzer asks for a webrtcvad that must be compiled and would shadow the wheel in use.
 	$(INSTALL) --no-deps resemblyzer==0.1.4
 	@touch $@

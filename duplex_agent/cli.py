@@ -15,7 +15,7 @@ from duplex_agent.spec import AgentSpec
 from duplex_agent.spec_options import with_spec
 from duplex_agent.terminal import say_error
 
-_EXTRAS: Final = {"piper": "train", "matplotlib": "train", "scipy": "train"}
+_FOR_TRAINING: Final = ("matplotlib", "parselmouth", "piper", "scipy", "torch", "transformers")
 
 
 app = typer.Typer(
@@ -140,11 +140,10 @@ def train(
             device,
         )
     except ModuleNotFoundError as error:
-        extra = _EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        if (error.name or "").partition(".")[0] not in _FOR_TRAINING:
             raise
         raise TrainingError(
-            f"{error.name} is not installed: pip install 'duplex-agent[{extra}]'"
+            f"{error.name} is not installed: make setup-train, or pip install 'duplex-agent[train]'"
         ) from error
 
 

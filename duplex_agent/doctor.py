@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,8 @@ from duplex_agent.terminal import Console
 WEIGHTS_DIR: Final = Path(__file__).resolve().parent / "weights"
 NEEDED_WEIGHTS: Final = ("ear", "thinker-style", "phones", "mouth", "codec")
 OPTIONAL_WEIGHTS: Final = ("adapter",)
-_LIBRARIES: Final = ("torch", "transformers", "onnxruntime", "aiortc")
+_LIBRARIES: Final = ("onnxruntime", "tokenizers", "aiortc")
+_TRAINING_LIBRARIES: Final = ("torch", "transformers")
 _CPU_FLAGS: Final = ("avx2", "avx512_vnni", "amx_bf16", "asimd")
 
 Cell = str | Text
@@ -63,6 +65,9 @@ def _machine() -> Iterator[Row]:
             yield library, metadata.version(library), ""
         except metadata.PackageNotFoundError:
             yield library, _red("not installed"), "make setup"
+    for library in _TRAINING_LIBRARIES:
+        with suppress(metadata.PackageNotFoundError):
+            yield library, metadata.version(library), "for training"
     yield "processor", f"{os.cpu_count()} cores", " ".join(_cpu_flags()) or "no known extension"
     yield "GPU", _gpu() or "none", ""
 

@@ -45,7 +45,7 @@ def load_thinker(
         except ModuleNotFoundError as error:
             raise ThinkerError(
                 f"backend 'transformers' needs {error.name}, which is not installed:"
-                " make setup-train"
+                " make setup-train, or pip install 'duplex-agent[train]'"
             ) from error
 
         return TransformersThinker(model, max_length, change)

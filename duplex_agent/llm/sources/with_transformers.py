@@ -87,7 +87,7 @@ class WithTransformers:
         except ImportError as error:
             raise ThinkerError(
                 f"language model {self._name!r} needs {package}, which is not installed:"
-                " make setup-train"
+                " make setup-train, or pip install 'duplex-agent[train]'"
             ) from error
 
 
