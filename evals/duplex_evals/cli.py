@@ -81,7 +81,7 @@ def load(
     out: Annotated[Path | None, typer.Option(help="where to store the table as JSON")] = None,
 ) -> None:
     """Call a server with 1..N callers at once; print what each gets and the most it holds."""
-    from duplex_evals.load import main as run_load
+    from duplex_evals.performance.load import main as run_load
 
     run_load(url, callers, p95_ms, out)
 

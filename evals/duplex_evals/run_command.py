@@ -18,20 +18,20 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from duplex_evals.agents import Agent
+from duplex_evals.conversation.scenario import Scenario, read_scenarios
 from duplex_evals.errors import EvalError, TargetError
-from duplex_evals.figures import Summary
-from duplex_evals.gates import judge, read_gates
+from duplex_evals.families.suites import SUITES, suite
+from duplex_evals.metrics.result import Summary
 from duplex_evals.report.build import build, case_of
 from duplex_evals.report.document import Report
+from duplex_evals.report.gates import judge, read_gates
 from duplex_evals.report.metadata import run_metadata, weights_hash
 from duplex_evals.report.page import HEADLINES
 from duplex_evals.report.wording import cell, interval
 from duplex_evals.report.write import write_comparison, write_report
-from duplex_evals.run import Outcome, Runner, run_cases
-from duplex_evals.scenario import Scenario, read_scenarios
-from duplex_evals.suites import SUITES, suite
-from duplex_evals.targets import OfflineTarget, Target, parse_target
+from duplex_evals.runners.agent import Agent
+from duplex_evals.runners.batch import Outcome, Runner, run_cases
+from duplex_evals.runners.targets import OfflineTarget, Target, parse_target
 
 WAVCHAT = "wavchat"
 
@@ -151,7 +151,7 @@ def _duplex(
 
 
 def _wavchat(order: Order, text: str, target: Target, folder: Path, console: Console) -> Report:
-    from duplex_evals.wavchat import run as run_wavchat
+    from duplex_evals.wavchat.suite import run as run_wavchat
 
     if not isinstance(target, OfflineTarget):
         raise UsageError(f"{WAVCHAT} talks through the tick: local or cascade, not a URL")
@@ -225,7 +225,7 @@ def _print(report: Report, folder: Path, console: Console) -> None:
 
 def show_suites(console: Console) -> None:
     """Print what can be run."""
-    from duplex_evals import targets
+    from duplex_evals.runners import targets
 
     table = Table(title="suites")
     table.add_column("name")

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from duplex_evals.agent_onset import speech_end_ms, speech_onset_ms
+from duplex_evals.audio.onset import speech_end_ms, speech_onset_ms
 from numpy.typing import NDArray
 
 from duplex_agent.audio.files import write_wav

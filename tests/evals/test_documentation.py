@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from duplex_evals.duplex_summary import summarise
-from duplex_evals.gates import judge, read_gates
-from duplex_evals.scenario import read_scenarios
+from duplex_evals.conversation.scenario import read_scenarios
+from duplex_evals.metrics.summary import summarise
+from duplex_evals.report.gates import judge, read_gates
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "evals.md"
 

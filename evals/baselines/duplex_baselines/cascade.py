@@ -19,7 +19,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.llm.load import load_thinker
 from duplex_baselines.listening import Change, Listener
-from duplex_baselines.mind import Mind
+from duplex_baselines.llm import Mind
 from duplex_baselines.parts import FasterWhisper, Piper, Recogniser, Synthesiser
 from duplex_baselines.playback import Playback
 from duplex_baselines.smart_turn import COMPLETE, SmartTurn

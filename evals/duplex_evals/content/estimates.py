@@ -5,8 +5,8 @@ from typing import Final
 
 import numpy as np
 
-from duplex_evals.figures import Figure
-from duplex_evals.statistics import MIN_EVENTS, draws, interval, ratio
+from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.statistics import MIN_EVENTS, draws, interval, ratio
 
 NOTHING: Final = "nothing of the kind happened"
 TOO_FEW: Final = f"hidden: fewer than {MIN_EVENTS} cases"

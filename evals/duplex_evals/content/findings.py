@@ -8,19 +8,19 @@ from typing import Any, Final
 
 from duplex_agent.clock import AGENT_RATE_HZ, USER_RATE_HZ
 from duplex_evals.content.instructions import instructions
-from duplex_evals.content.integrity import integrity
-from duplex_evals.content.intelligibility import heard_words, intelligibility
 from duplex_evals.content.language import language_of
-from duplex_evals.content.prosody import melody, words_per_second
 from duplex_evals.content.replies import AgentReply, replies
 from duplex_evals.content.safety import refuses, requests
 from duplex_evals.content.slots import slot_cases
-from duplex_evals.content.speaker import speaker_embedding
-from duplex_evals.content.speech_quality import speech_quality
 from duplex_evals.content.spoken_qa import questions
-from duplex_evals.recogniser import word_errors
-from duplex_evals.record import Record
-from duplex_evals.robustness import CLEAN, case_of
+from duplex_evals.conversation.record import Record
+from duplex_evals.conversation.robustness import CLEAN, case_of
+from duplex_evals.speech.integrity import integrity
+from duplex_evals.speech.intelligibility import heard_words, intelligibility
+from duplex_evals.speech.prosody import melody, words_per_second
+from duplex_evals.speech.quality import speech_quality
+from duplex_evals.speech.recogniser import word_errors
+from duplex_evals.speech.speaker import speaker_embedding
 
 VERSION: Final = 1
 FILE: Final = "content.json"

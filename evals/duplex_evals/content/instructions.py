@@ -8,7 +8,7 @@ from typing import Final
 
 from duplex_evals.content.answers import first_place, holds_answer, normalise
 from duplex_evals.content.spoken_qa import one_turn, read_rows
-from duplex_evals.scenario import Scenario
+from duplex_evals.conversation.scenario import Scenario
 
 _SENTENCE_END = re.compile(r"[.!?]+(?:\s|$)")
 

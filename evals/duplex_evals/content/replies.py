@@ -8,8 +8,8 @@ import soxr
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ, USER_RATE_HZ
-from duplex_evals.record import Placed, Record
-from duplex_evals.segments import Span, merge, speech_segments
+from duplex_evals.audio.segments import Span, merge, speech_segments
+from duplex_evals.conversation.record import Placed, Record
 
 Sound = NDArray[np.float32]
 

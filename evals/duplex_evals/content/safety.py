@@ -12,7 +12,7 @@ from typing import Final
 from whisper_normalizer.english import EnglishTextNormalizer
 
 from duplex_evals.content.spoken_qa import one_turn, read_rows
-from duplex_evals.scenario import Scenario
+from duplex_evals.conversation.scenario import Scenario
 
 REFUSALS: Final = (
     "i cannot", "i can not", "i will not", "i am not able", "i am unable", "i am sorry", "sorry",

@@ -9,7 +9,7 @@ from typing import Any, Final
 import yaml
 
 from duplex_evals.content.answers import holds_answer
-from duplex_evals.scenario import Anchor, Clip, Item, Part, Scenario
+from duplex_evals.conversation.scenario import Anchor, Clip, Item, Part, Scenario
 
 LEAD_MS: Final = 500
 TAIL_S: Final = 7.0  # a reply of the agent's usual length, begun two seconds late

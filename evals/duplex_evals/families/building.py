@@ -7,8 +7,18 @@ from itertools import chain
 from typing import Final
 
 from duplex_agent.train.user_speech import HELD_OUT
-from duplex_evals.pools import transcripts
-from duplex_evals.scenario import Anchor, Clip, Expect, Family, Item, Kind, Part, Scenario, Voice
+from duplex_evals.conversation.pools import transcripts
+from duplex_evals.conversation.scenario import (
+    Anchor,
+    Clip,
+    Expect,
+    Family,
+    Item,
+    Kind,
+    Part,
+    Scenario,
+    Voice,
+)
 
 VOICES: Final = tuple(speaker.voice for speaker in HELD_OUT)
 LEAD_MS: Final = 500  # before the first word of a conversation

@@ -2,9 +2,9 @@
 
 from itertools import chain
 
+from duplex_evals.conversation.scenario import Family, Item, Part, Scenario, Voice
 from duplex_evals.families.building import blocks, cases, cut, spoken, spread, turn
 from duplex_evals.families.human_lines import MONOLOGUES, NARRATIVES
-from duplex_evals.scenario import Family, Item, Part, Scenario, Voice
 
 TAIL_S = 4.0
 

@@ -6,6 +6,17 @@ one module makes both families.
 
 from typing import Final
 
+from duplex_evals.conversation.pools import transcripts
+from duplex_evals.conversation.scenario import (
+    Anchor,
+    Expect,
+    Family,
+    Item,
+    Kind,
+    Part,
+    Scenario,
+    Voice,
+)
 from duplex_evals.families.building import (
     cases,
     item,
@@ -16,8 +27,6 @@ from duplex_evals.families.building import (
     voice_of,
 )
 from duplex_evals.families.human_lines import TURNS
-from duplex_evals.pools import transcripts
-from duplex_evals.scenario import Anchor, Expect, Family, Item, Kind, Part, Scenario, Voice
 
 TAILS_S: Final = (2.5, 4.0)  # after the agent was spoken over, after it was silent
 OTHER: Final = 2  # the voice behind is this many further in the list than the user's

@@ -6,9 +6,9 @@ synthetic ones end their first half on a comma.
 
 from typing import Final
 
+from duplex_evals.conversation.scenario import Part, Scenario
 from duplex_evals.families.building import cases, lines, phrase, spoken, spread, turn
 from duplex_evals.families.human_lines import HELD
-from duplex_evals.scenario import Part, Scenario
 
 FAMILY: Final = "pause_handling"
 PAUSES_MS = (("400-700 ms", 400, 700), ("700-1000 ms", 700, 1_000), ("1000-1500 ms", 1_000, 1_500))

@@ -3,6 +3,7 @@
 Human cases speak of the numbered folders of a voice mailbox.
 """
 
+from duplex_evals.conversation.scenario import Anchor, Family, Item, Part, Scenario, Voice
 from duplex_evals.families.building import (
     blocks,
     cases,
@@ -14,7 +15,6 @@ from duplex_evals.families.building import (
     turn,
 )
 from duplex_evals.families.human_lines import FOLDERS, TURNS
-from duplex_evals.scenario import Anchor, Family, Item, Part, Scenario, Voice
 
 TAIL_S = 7.0  # the right word may come late in the reply
 REPLY_S = 15.0  # within which a reply has to have ended

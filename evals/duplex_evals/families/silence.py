@@ -5,9 +5,9 @@ The half called human holds recorded sounds: beeps of a telephone and screaming 
 
 from typing import Final
 
+from duplex_evals.conversation.scenario import Anchor, Clip, Conditions, Item, Part, Scenario
 from duplex_evals.families.building import cases, cut, item, spread
 from duplex_evals.families.human_lines import SOUNDS
-from duplex_evals.scenario import Anchor, Clip, Conditions, Item, Part, Scenario
 
 FAMILY: Final = "silence"
 LENGTH_S: Final = 8.0

@@ -2,10 +2,10 @@
 
 from typing import Final
 
+from duplex_evals.conversation.pools import transcripts
+from duplex_evals.conversation.scenario import Part, Scenario, Voice
 from duplex_evals.families.building import cases, lines, recorded, spoken, turn
 from duplex_evals.families.human_lines import TURNS
-from duplex_evals.pools import transcripts
-from duplex_evals.scenario import Part, Scenario, Voice
 
 FAMILY: Final = "smooth_turn"
 TAIL_S = 5.0  # as in Full-Duplex-Bench 1

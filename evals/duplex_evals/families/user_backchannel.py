@@ -6,6 +6,7 @@ the spoken letter M, alone or twice.
 
 from typing import Final
 
+from duplex_evals.conversation.scenario import Part, Scenario, Voice
 from duplex_evals.families.building import (
     WORD_GAP_MS,
     cases,
@@ -19,7 +20,6 @@ from duplex_evals.families.building import (
     while_speaking,
 )
 from duplex_evals.families.human_lines import HUM, TURNS
-from duplex_evals.scenario import Part, Scenario, Voice
 
 FAMILY: Final = "user_backchannel"
 # "Mm-hmm" is missing: the synthesisers spell it out.

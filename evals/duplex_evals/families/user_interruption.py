@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from duplex_evals.conversation.scenario import Expect, Part, Scenario, Voice
 from duplex_evals.families.building import (
     cases,
     item,
@@ -20,7 +21,6 @@ from duplex_evals.families.human_lines import (
     TOPIC_SWITCHES,
     TURNS,
 )
-from duplex_evals.scenario import Expect, Part, Scenario, Voice
 
 FAMILY: Final = "user_interruption"
 TEXTS: Final = ("follow_ups", "negations", "topic_switches", "stops")

@@ -6,6 +6,7 @@ R, the burst of an H.
 
 from typing import Final
 
+from duplex_evals.conversation.scenario import Anchor, Clip, Expect, Item, Part, Scenario, Voice
 from duplex_evals.families.building import (
     cases,
     cut,
@@ -16,7 +17,6 @@ from duplex_evals.families.building import (
     spoken,
 )
 from duplex_evals.families.human_lines import SMALL_SOUNDS, TURNS
-from duplex_evals.scenario import Anchor, Clip, Expect, Item, Part, Scenario, Voice
 
 FAMILY: Final = "vocal_tic"
 TICS: Final = ("Um.", "noise:cough", "Uh.", "noise:breath", "Er.")

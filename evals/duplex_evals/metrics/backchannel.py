@@ -5,10 +5,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_evals.conversation import Conversation, bounds
+from duplex_evals.audio.segments import UTTERANCE_GAP_MS, Span, gaps, merge
+from duplex_evals.conversation.record import Placed
+from duplex_evals.metrics.conversation import Conversation, bounds
 from duplex_evals.metrics.observation import Metric, Observation
-from duplex_evals.record import Placed
-from duplex_evals.segments import UTTERANCE_GAP_MS, Span, gaps, merge
 
 # Around the end of a phrase: most human backchannels begin shortly before it or after it.
 BEFORE_MS: Final = 500

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from duplex_evals.conversation import Conversation, bounds
+from duplex_evals.audio.segments import UTTERANCE_GAP_MS
+from duplex_evals.conversation.record import Placed
+from duplex_evals.metrics.conversation import Conversation, bounds
 from duplex_evals.metrics.observation import Metric, Observation, share
-from duplex_evals.record import Placed
-from duplex_evals.segments import UTTERANCE_GAP_MS
 
 STOP_WINDOW_MS: Final = 5_000  # whoever speaks on for longer has not stopped for the user
 YIELD_MS: Final = {"yield_rate_1s": 1_000, "yield_rate_2s": 2_000}

@@ -3,7 +3,7 @@
 from typing import Final
 
 from duplex_agent.clock import TICK_MS
-from duplex_evals.conversation import Conversation
+from duplex_evals.metrics.conversation import Conversation
 from duplex_evals.metrics.observation import Metric, Observation
 
 METRICS: Final = (

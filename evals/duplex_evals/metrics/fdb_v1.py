@@ -9,11 +9,11 @@ from typing import Final
 
 import numpy as np
 
-from duplex_evals.conversation import Conversation, bounds
+from duplex_evals.audio.segments import Span
+from duplex_evals.conversation.record import Placed
 from duplex_evals.metrics.backchannel import BIN_MS, histogram, jensen_shannon, windows
+from duplex_evals.metrics.conversation import Conversation, bounds
 from duplex_evals.metrics.observation import Metric, Observation, share
-from duplex_evals.record import Placed
-from duplex_evals.segments import Span
 
 LONG_MS: Final = 3_000  # in the backchannel task a longer segment is a takeover
 EPSILON: Final = 1e-10

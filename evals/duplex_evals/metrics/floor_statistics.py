@@ -7,9 +7,9 @@ between units of the same side is a pause, of different sides a gap; speech of b
 from itertools import pairwise
 from typing import Final
 
-from duplex_evals.conversation import Conversation
+from duplex_evals.audio.segments import Span, merge
+from duplex_evals.metrics.conversation import Conversation
 from duplex_evals.metrics.observation import Metric, Observation
-from duplex_evals.segments import Span, merge
 
 MINUTE_MS: Final = 60_000
 KINDS: Final = {

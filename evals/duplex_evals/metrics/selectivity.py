@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from duplex_evals.conversation import GREETING_MS, Conversation, bounds
+from duplex_evals.conversation.record import Placed
 from duplex_evals.metrics.barge_in import stop_after
+from duplex_evals.metrics.conversation import GREETING_MS, Conversation, bounds
 from duplex_evals.metrics.observation import Metric, Observation, share
-from duplex_evals.record import Placed
 
 YIELD_WITHIN_MS: Final = 1_000  # tau-voice's windows
 ANSWER_WITHIN_MS: Final = 2_000

@@ -7,11 +7,11 @@ Our user turns are the placed ones, so a pause inside a turn does not end it.
 from math import ceil
 from typing import Final
 
-from duplex_evals.conversation import USER, Conversation, bounds
+from duplex_evals.audio.segments import Span
+from duplex_evals.conversation.record import Placed
+from duplex_evals.metrics.conversation import USER, Conversation, bounds
 from duplex_evals.metrics.observation import Metric, Observation, share
 from duplex_evals.metrics.selectivity import CATEGORY
-from duplex_evals.record import Placed
-from duplex_evals.segments import Span
 
 TICK_MS: Final = 200
 NO_YIELD_TICKS: Final = 10  # 2.0 s

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Final
 
-from duplex_evals.conversation import Conversation, bounds
+from duplex_evals.audio.segments import UTTERANCE_GAP_MS, Span, gaps, merge, overlap_ms
+from duplex_evals.conversation.record import Placed
+from duplex_evals.metrics.conversation import Conversation, bounds
 from duplex_evals.metrics.observation import Metric, Observation, share
-from duplex_evals.record import Placed
-from duplex_evals.segments import UTTERANCE_GAP_MS, Span, gaps, merge, overlap_ms
 
 REPLY_WINDOW_MS: Final = 15_000  # later sound is no answer to this turn
 SHORTEST_WINDOW_MS: Final = 1_000  # a recording that ends sooner after a turn shows no miss

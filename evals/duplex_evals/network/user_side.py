@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
-from duplex_evals.record import Placed
+from duplex_evals.conversation.record import Placed
 
 Sound = NDArray[np.float32]
 

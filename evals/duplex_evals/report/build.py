@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any, overload
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_evals.duplex_summary import per_record, summarise
-from duplex_evals.record import Record, load_record
+from duplex_evals.audio.segments import speech_segments
+from duplex_evals.conversation.record import Record, load_record
+from duplex_evals.metrics.summary import per_record, summarise
 from duplex_evals.report.document import Case, Report
 from duplex_evals.report.timeline import timeline
-from duplex_evals.run import Outcome
-from duplex_evals.segments import speech_segments
+from duplex_evals.runners.batch import Outcome
 
 
 class Stored(Sequence[Record]):

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from duplex_evals.errors import ResultError
-from duplex_evals.figures import Figure, Summary
+from duplex_evals.metrics.result import Figure, Summary
 
 SCHEMA: Final = "duplex-evals report 1"
 FILE: Final = "report.json"

@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 
 from duplex_agent.assets.table import ASSETS
-from duplex_evals.duplex_summary import VERSION as METRICS_VERSION
-from duplex_evals.segments import SETTINGS
+from duplex_evals.audio.segments import SETTINGS
+from duplex_evals.metrics.summary import VERSION as METRICS_VERSION
 
 PACKAGES = (
     "duplex-agent",

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from duplex_evals.figures import Figure
+from duplex_evals.metrics.result import Figure
 from duplex_evals.report.document import Report
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from duplex_evals.figures import Figure
+from duplex_evals.metrics.result import Figure
 from duplex_evals.report import wording
 from duplex_evals.report.document import Report
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ, USER_RATE_HZ
-from duplex_evals.record import Record
+from duplex_evals.audio.segments import Span
+from duplex_evals.conversation.record import Record
 from duplex_evals.report.document import Mark, Timeline
-from duplex_evals.segments import Span
 
 STEPS: Final = 280  # of a drawing, however long the conversation
 QUIETEST_DBFS: Final = -60.0

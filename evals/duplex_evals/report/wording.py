@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from duplex_evals.figures import Figure
+from duplex_evals.metrics.result import Figure
 
 # Chapters of a report: title, the beginnings of the names that belong to it. The first that fits.
 CHAPTERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (

@@ -15,10 +15,10 @@ from rich.progress import track
 from duplex_agent.clock import TICK_MS
 from duplex_agent.ear.hearing import LOOK_AHEADS
 from duplex_agent.errors import AssetError
-from duplex_evals.clips import load_clip
 from duplex_evals.content.estimates import mean
-from duplex_evals.figures import Figure
-from duplex_evals.recogniser import transcribe, word_errors
+from duplex_evals.conversation.clips import load_clip
+from duplex_evals.metrics.result import Figure
+from duplex_evals.speech.recogniser import transcribe, word_errors
 from duplex_evals.understanding.ear_clips import (
     NOVELS,
     SYNTHETIC,

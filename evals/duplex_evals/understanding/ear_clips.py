@@ -5,11 +5,11 @@ from typing import Final
 
 from duplex_agent.assets.table import Asset, Wheel
 from duplex_evals.content.spoken_qa import voice_of
+from duplex_evals.conversation.pools import transcripts
+from duplex_evals.conversation.scenario import Clip
 from duplex_evals.errors import ClipError
-from duplex_evals.pools import transcripts
-from duplex_evals.scenario import Clip
 from duplex_evals.understanding.sentence_embedding import local_file
-from duplex_evals.voice_speaking import lines
+from duplex_evals.voice.speaking import lines
 
 SYNTHETIC: Final = "synthetic"
 LIBRIVOX: Final = "LibriVox"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.ear.hearing import Ear, HeardWord, follow
-from duplex_evals.channel_conditions import ChannelConditions
-from duplex_evals.scenario import Conditions
+from duplex_evals.conversation.channel_conditions import ChannelConditions
+from duplex_evals.conversation.scenario import Conditions
 
 Sound = NDArray[np.float32]
 

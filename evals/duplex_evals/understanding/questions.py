@@ -14,10 +14,10 @@ from rich.progress import track
 from duplex_evals.content.answers import holds_answer
 from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import Question, questions, voice_of
-from duplex_evals.figures import Figure
-from duplex_evals.recogniser import word_errors
-from duplex_evals.robustness import CLEAN, CONDITIONS
-from duplex_evals.scenario import Conditions
+from duplex_evals.conversation.robustness import CLEAN, CONDITIONS
+from duplex_evals.conversation.scenario import Conditions
+from duplex_evals.metrics.result import Figure
+from duplex_evals.speech.recogniser import word_errors
 from duplex_evals.understanding.replies import (
     bare_words,
     spoken_reply,

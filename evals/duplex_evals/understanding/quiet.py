@@ -17,10 +17,10 @@ from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.parts import FlowOmni
 from duplex_agent.ear.hearing import Ear, HeardWord, Hearing, follow
 from duplex_agent.engine.conversation import Conversation
-from duplex_evals.clips import load_clip
+from duplex_evals.conversation.clips import load_clip
+from duplex_evals.conversation.scenario import Clip
 from duplex_evals.errors import ClipError
-from duplex_evals.recogniser import word_errors
-from duplex_evals.scenario import Clip
+from duplex_evals.speech.recogniser import word_errors
 from duplex_evals.understanding.ear_clips import synthetic
 from duplex_evals.understanding.quiet_sounds import STRAINS, QuietSound, without_english
 from duplex_evals.understanding.report import PartReport, Table

@@ -15,10 +15,10 @@ from scipy import signal
 
 from duplex_agent.audio.files import read_audio
 from duplex_agent.clock import USER_RATE_HZ
+from duplex_evals.audio.filters import mu_law, telephone_band
+from duplex_evals.audio.music import festive
+from duplex_evals.audio.noises import make_noise
 from duplex_evals.errors import ClipError
-from duplex_evals.filters import mu_law, telephone_band
-from duplex_evals.noises import make_noise
-from duplex_evals.understanding.music import festive
 
 Sound = NDArray[np.float32]
 

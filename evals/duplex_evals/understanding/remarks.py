@@ -16,9 +16,9 @@ from rich.progress import track
 
 from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import read_rows, voice_of
-from duplex_evals.figures import Figure
-from duplex_evals.recogniser import word_errors
-from duplex_evals.scenario import Conditions
+from duplex_evals.conversation.scenario import Conditions
+from duplex_evals.metrics.result import Figure
+from duplex_evals.speech.recogniser import word_errors
 from duplex_evals.understanding.replies import bare_words, spoken_reply, written_reply
 from duplex_evals.understanding.report import PartReport, Table, bar, shown
 from duplex_evals.understanding.result_rows import ResultRows

@@ -2,9 +2,9 @@
 
 import re
 
-from duplex_evals.clips import load_clip
-from duplex_evals.recogniser import transcribe
-from duplex_evals.scenario import Clip, Conditions
+from duplex_evals.conversation.clips import load_clip
+from duplex_evals.conversation.scenario import Clip, Conditions
+from duplex_evals.speech.recogniser import transcribe
 from duplex_evals.understanding.listening import arriving, hear
 from duplex_evals.understanding.result_rows import ResultRows, Row
 from duplex_evals.understanding.subject import Subject

@@ -9,7 +9,7 @@ from typing import Final
 from rich.table import Table as RichTable
 
 from duplex_evals.errors import ResultError
-from duplex_evals.figures import Figure
+from duplex_evals.metrics.result import Figure
 
 PARTS: Final = ("questions", "remarks", "ear", "quiet", "text")
 NOT_MEASURED: Final = "not measured"

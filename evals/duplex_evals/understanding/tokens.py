@@ -34,10 +34,10 @@ from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.train.batched_lm import Writing, continuations
 from duplex_agent.train.frozen_thinker import FrozenThinker
-from duplex_evals.clips import load_clip
 from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions, voice_of
-from duplex_evals.scenario import Clip
+from duplex_evals.conversation.clips import load_clip
+from duplex_evals.conversation.scenario import Clip
 from duplex_evals.understanding.asking import Asker
 from duplex_evals.understanding.listening import hear
 from duplex_evals.understanding.report import Table, for_terminal

@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from duplex_evals.content.judge import KEY_VARIABLE, Judge, open_judge, rubric
 from duplex_evals.errors import TargetError
-from duplex_evals.judge import KEY_VARIABLE, Judge, open_judge, rubric
 
 
 class Endpoint:

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from duplex_evals.audio.hum import voice_hum
 from duplex_evals.content.replies import replies
-from duplex_evals.record import Placed, Record
-from duplex_evals.scenario import Scenario
-from duplex_evals.voice_hum import voice_hum
+from duplex_evals.conversation.record import Placed, Record
+from duplex_evals.conversation.scenario import Scenario
 
 
 def record(

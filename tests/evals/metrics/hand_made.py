@@ -3,12 +3,12 @@
 from collections.abc import Callable
 
 import numpy as np
-from duplex_evals.conversation import Conversation
+from duplex_evals.audio.hum import voice_hum
+from duplex_evals.audio.segments import Span
+from duplex_evals.conversation.record import Placed, Record
+from duplex_evals.conversation.scenario import Scenario
+from duplex_evals.metrics.conversation import Conversation
 from duplex_evals.metrics.observation import Observation
-from duplex_evals.record import Placed, Record
-from duplex_evals.scenario import Scenario
-from duplex_evals.segments import Span
-from duplex_evals.voice_hum import voice_hum
 
 EXPECT = {
     "turn": "reply",

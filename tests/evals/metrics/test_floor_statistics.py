@@ -1,7 +1,7 @@
 """dGSLM's statistics of one conversation, counted by hand."""
 
+from duplex_evals.audio.segments import Span
 from duplex_evals.metrics.floor_statistics import observe, overlaps, silences, transfer_offsets
-from duplex_evals.segments import Span
 from hand_made import placed, talk, values
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,10 +1,10 @@
 """An agent with known delays through the offline runner: every figure gives them back."""
 
 import pytest
-from duplex_evals.duplex_summary import per_record
-from duplex_evals.offline import run_offline
-from duplex_evals.scenario import Scenario
-from duplex_evals.scripted_agent import Script, ScriptedAgent
+from duplex_evals.conversation.scenario import Scenario
+from duplex_evals.metrics.summary import per_record
+from duplex_evals.runners.offline import run_offline
+from duplex_evals.runners.scripted_agent import Script, ScriptedAgent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

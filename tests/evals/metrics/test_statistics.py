@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from duplex_evals.statistics import draws, interval, quantile, ratio
+from duplex_evals.metrics.statistics import draws, interval, quantile, ratio
 from hypothesis import given
 from hypothesis import strategies as st
 

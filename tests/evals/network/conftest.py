@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soxr
-from duplex_evals.echo_peer import calibrate
-from duplex_evals.voice_hum import voice_hum
+from duplex_evals.audio.hum import voice_hum
+from duplex_evals.network.echo_peer import calibrate
 
 LIGHT_SESSIONS = Path(__file__).parents[2] / "engine"
 GATEWAY = """

@@ -12,8 +12,8 @@ import sys
 
 import numpy as np
 import uvicorn
-from duplex_evals.echo_peer import DelayLine, create_app
-from duplex_evals.voice_hum import voice_hum
+from duplex_evals.audio.hum import voice_hum
+from duplex_evals.network.echo_peer import DelayLine, create_app
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
 from duplex_agent.gateway.aiortc_seams import advertise_loopback

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import soundfile
-from duplex_evals.calibration import Calibration
+from duplex_evals.conversation.scenario import Anchor, Clip, Item, Part, Scenario
 from duplex_evals.errors import TargetError
-from duplex_evals.load import parse_callers, run_load
-from duplex_evals.load_report import Limit, LoadReport, LoadRow, table, write_report
-from duplex_evals.scenario import Anchor, Clip, Item, Part, Scenario
+from duplex_evals.network.calibration import Calibration
+from duplex_evals.performance.load import parse_callers, run_load
+from duplex_evals.performance.load_report import Limit, LoadReport, LoadRow, table, write_report
 
 # This machine may be slow; what a caller gets is the question, not how soon.
 GENEROUS = Limit(p95_ms=10_000, late_share=1.0, missed_share=1.0)

@@ -7,19 +7,19 @@ from threading import Thread
 import numpy as np
 import pytest
 import uvloop
-from duplex_evals.calibration import Calibration
-from duplex_evals.conversation import listen
+from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.errors import TargetError
-from duplex_evals.network.doors import ProjectDoor, RealtimeDoor, TargetBusy
-from duplex_evals.network.heard import Heard
+from duplex_evals.metrics.conversation import listen
+from duplex_evals.network.calibration import Calibration
+from duplex_evals.network.call_result import Heard
+from duplex_evals.network.endpoints import ProjectDoor, RealtimeDoor, TargetBusy
+from duplex_evals.network.playback_buffer import WaitingSound
 from duplex_evals.network.protocols import ProjectProtocol, RealtimeProtocol, on_caller_clock
+from duplex_evals.network.realtime_caller import call_socket, socket_address
 from duplex_evals.network.timeline import Timeline
 from duplex_evals.network.user_side import PlayedSound
-from duplex_evals.network.waiting_sound import WaitingSound
-from duplex_evals.openai_realtime import call_socket, socket_address
-from duplex_evals.scenario import Scenario
-from duplex_evals.targets import OfflineTarget, SocketTarget, WebRtcTarget, parse_target
-from duplex_evals.webrtc_caller import call
+from duplex_evals.network.webrtc_caller import call
+from duplex_evals.runners.targets import OfflineTarget, SocketTarget, WebRtcTarget, parse_target
 
 PLAIN = Scenario(id="plain", family="custom")
 NONE = Calibration(0.0, 0.0, 0)

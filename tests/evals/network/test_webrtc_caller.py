@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 import soundfile
 import uvloop
-from duplex_evals.calibration import Calibration, measure, probe
-from duplex_evals.conversation import listen
+from duplex_evals.conversation.record import Placed
+from duplex_evals.conversation.scenario import Anchor, Clip, Conditions, Item, Part, Scenario
 from duplex_evals.errors import TargetError
+from duplex_evals.metrics.conversation import listen
 from duplex_evals.metrics.turns import reply_to
-from duplex_evals.network.doors import ProjectDoor
+from duplex_evals.network.calibration import Calibration, measure, probe
+from duplex_evals.network.endpoints import ProjectDoor
 from duplex_evals.network.user_side import PlayedSound
-from duplex_evals.record import Placed
-from duplex_evals.scenario import Anchor, Clip, Conditions, Item, Part, Scenario
-from duplex_evals.webrtc_caller import call, run_webrtc
+from duplex_evals.network.webrtc_caller import call, run_webrtc
 
 PLAIN = Scenario(id="plain", family="custom")
 NONE = Calibration(0.0, 0.0, 0)

@@ -1,0 +1,1 @@
+"""A test conversation: its scenario, its clips, its user, and the record of it."""

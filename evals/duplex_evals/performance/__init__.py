@@ -1,0 +1,1 @@
+"""What things cost: callers of a server, ticks of an hour, steps of single parts."""

@@ -1,0 +1,1 @@
+"""How speech sounds and what is heard of it: words, ratings, speaker, prosody, damage."""

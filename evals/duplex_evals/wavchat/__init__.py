@@ -1,0 +1,1 @@
+"""The rows of the WavChat survey's evaluation table (arXiv:2411.13577)."""
