@@ -143,8 +143,9 @@ class SpeechStream:
         """Append text; ``hidden`` [width] or [n, width] is the thinker's state behind it.
 
         States of another width than the mouth has learnt from are left aside: it then speaks from
-        the text alone, as it does without any. Words end at white space, so a word may arrive in pieces. Raises TextError when the reply
-        would grow beyond 20,000 characters or ended already; nothing has been written then.
+        the text alone, as it does without any. Words end at white space, so a word may arrive in
+        parts. Raises TextError when the reply would grow beyond 20,000 characters or ended
+        already; nothing has been written then.
         """
         if self._script.finished:
             raise TextError("this reply was finished; start a new stream to say more")

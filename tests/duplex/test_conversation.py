@@ -18,7 +18,7 @@ from duplex_agent.engine.conversation import Conversation
 from duplex_agent.engine.parts import load
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.offline.talk import TAIL_S, talk_file
-from duplex_agent.train.user_speech import HELD_OUT, speak
+from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
 pytestmark = [pytest.mark.assets, pytest.mark.timeout(600)]
 

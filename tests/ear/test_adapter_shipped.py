@@ -10,7 +10,7 @@ from duplex_agent.ear.hearing import HeardWord, TokenKind
 from duplex_agent.ear.load import ADAPTER, WEIGHTS, load_ear
 from duplex_agent.errors import CheckpointError
 from duplex_agent.llm.load import embedding_table
-from duplex_agent.train.user_speech import HELD_OUT, speak
+from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
 
 def hear(tokens: TokenKind, pcm: np.ndarray) -> list[HeardWord]:

@@ -11,7 +11,7 @@ from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.ear.hearing import LOOK_AHEADS, HeardWord
 from duplex_agent.ear.load import WEIGHTS, load_ear
 from duplex_agent.ear.streaming import StreamingEar
-from duplex_agent.train.user_speech import HELD_OUT, speak
+from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
 
 @pytest.fixture(scope="module", params=LOOK_AHEADS)

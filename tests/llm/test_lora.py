@@ -11,7 +11,7 @@ from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import Backend, load_thinker
 from duplex_agent.llm.lora import MAX_BYTES, Pair, load_lora, save_lora
 from duplex_agent.runtime.checkpoint import save
-from duplex_agent.train.tiny_backbone import write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 
 RANK = 4
 ROWS = np.random.default_rng(1).normal(size=(7, 32)).astype(np.float32)

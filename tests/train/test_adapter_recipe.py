@@ -14,14 +14,14 @@ from duplex_agent.llm.chat import chat_format
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime import torch_checkpoint
-from duplex_agent.train.adapter_losses import strongest
-from duplex_agent.train.frozen_thinker import FrozenThinker
+from duplex_agent.train.ear.adapter_tokens import strongest
+from duplex_agent.train.ear.spelled_rows import spelled_row
+from duplex_agent.train.llm.frozen_thinker import FrozenThinker
+from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.adapter import SENTENCES_FILE
 from duplex_agent.train.recipes.ear import SPEECH_FOLDER
-from duplex_agent.train.spelled_rows import spelled_row
-from duplex_agent.train.tiny_backbone import write_tiny_backbone
 
 needs_voices = pytest.mark.skipif(
     shutil.which("espeak-ng") is None or shutil.which("flite") is None,

@@ -15,11 +15,11 @@ import torch
 from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime.torch_checkpoint import load
+from duplex_agent.train.llm.style_data import StyleRow, StyleSizes, prepare_rows
+from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.thinker_style import SMOKE_SIZES, ThinkerStyleRecipe
-from duplex_agent.train.style_data import StyleRow, StyleSizes, prepare_rows
-from duplex_agent.train.tiny_backbone import write_tiny_backbone
 
 STEPS, ROWS = 6, 4
 

@@ -10,12 +10,12 @@ import torch
 
 from duplex_agent.ear.encoder_config import CHARACTERS
 from duplex_agent.runtime import torch_checkpoint
+from duplex_agent.train.data.text import held_out, normalise
+from duplex_agent.train.data.user_speech import HELD_OUT, HELD_OUT_NATURAL, training_speaker
+from duplex_agent.train.data.user_text import heard_form, user_sentences
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.ear import SPEECH_FOLDER
-from duplex_agent.train.text import held_out, normalise
-from duplex_agent.train.user_speech import HELD_OUT, HELD_OUT_NATURAL, training_speaker
-from duplex_agent.train.user_text import heard_form, user_sentences
 
 needs_voices = pytest.mark.skipif(
     not all(map(shutil.which, ("espeak-ng", "flite", "text2wave"))),

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.train.flow_map import draw_jumps, flow_map_loss
 from duplex_agent.train.recipes.mouth_distill import guide
 from duplex_agent.train.recipes.mouth_energy import energy_loss
+from duplex_agent.train.voice.flow_map import draw_jumps, flow_map_loss
 from duplex_agent.voice.config import FlowConfig, Sampling
 from duplex_agent.voice.reference.flow import FlowHead, flow_matching_loss
 

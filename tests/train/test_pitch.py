@@ -1,6 +1,6 @@
 import numpy as np
 
-from duplex_agent.train.pitch import track_pitch
+from duplex_agent.train.voice.pitch import track_pitch
 
 
 def _buzz(hz: np.ndarray) -> np.ndarray:

@@ -13,8 +13,11 @@ from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.lora import load_lora
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime.torch_checkpoint import load
-from duplex_agent.train.adapters import add_adapters
-from duplex_agent.train.batched_lm import Writing, continuations, read_replies
+from duplex_agent.train.llm.batched import Writing, continuations, read_replies
+from duplex_agent.train.llm.lora import add_adapters
+from duplex_agent.train.llm.spoken_style import as_spoken
+from duplex_agent.train.llm.style_data import prepare_rows
+from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.thinker_style import (
@@ -23,9 +26,6 @@ from duplex_agent.train.recipes.thinker_style import (
     divergence,
     mean_of_rows,
 )
-from duplex_agent.train.spoken_style import as_spoken
-from duplex_agent.train.style_data import prepare_rows
-from duplex_agent.train.tiny_backbone import write_tiny_backbone
 
 
 @pytest.fixture(scope="module")

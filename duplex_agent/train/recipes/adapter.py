@@ -26,18 +26,18 @@ from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.llm.text_tokenizer import TextTokenizer
-from duplex_agent.train.adapter_data import HeardRow, load_features, make_features
-from duplex_agent.train.adapter_losses import told
-from duplex_agent.train.adapter_replies import Answer, prepare_answers
-from duplex_agent.train.ctc import ctc
-from duplex_agent.train.ear_data import make_corpus
-from duplex_agent.train.frozen_thinker import FrozenThinker
+from duplex_agent.train.data.user_speech import Engine
+from duplex_agent.train.data.user_text import user_sentences
+from duplex_agent.train.ear.adapter_features import HeardRow, load_features, make_features
+from duplex_agent.train.ear.adapter_tokens import told
+from duplex_agent.train.ear.ctc import ctc
+from duplex_agent.train.ear.rows import make_corpus
+from duplex_agent.train.ear.spelled_rows import spelled_row
+from duplex_agent.train.llm.answers import Answer, prepare_answers
+from duplex_agent.train.llm.frozen_thinker import FrozenThinker
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes.ear import CORPUS_SEED, SPEECH_FOLDER
 from duplex_agent.train.recipes.thinker_style import divergence, mean_of_rows
-from duplex_agent.train.spelled_rows import spelled_row
-from duplex_agent.train.user_speech import Engine
-from duplex_agent.train.user_text import user_sentences
 
 SENTENCES_FILE: Final = "adapter-sentences.txt"
 _TEXT_SEED: Final = 21
@@ -165,7 +165,7 @@ class AdapterRecipe(Recipe):
     def prepare(self, work: Path) -> None:
         plan, speech = self.plan, work / SPEECH_FOLDER
         if self.backbone is None:
-            from duplex_agent.train.tiny_backbone import write_tiny_backbone
+            from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 
             self.backbone = str(write_tiny_backbone(work / "tiny-backbone", "llama"))
         self._source = find_language_model(self.backbone)

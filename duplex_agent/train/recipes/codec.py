@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.runtime import torch_checkpoint
-from duplex_agent.train.agent_speech import prepare_speech, read_corpus
-from duplex_agent.train.latent_cache import Tokens, padded_pcm, read_tokens
+from duplex_agent.train.data.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
-from duplex_agent.train.pitch import Pitch, read_pitch
-from duplex_agent.train.spectral import MultiResolutionSpectralLoss
+from duplex_agent.train.voice.latent_cache import Tokens, padded_pcm, read_tokens
+from duplex_agent.train.voice.pitch import Pitch, read_pitch
+from duplex_agent.train.voice.spectral import MultiResolutionSpectralLoss
 from duplex_agent.voice.config import FRAMES_PER_TOKEN, MIDDLE_HZ, WINDOW_SAMPLES, CodecConfig
 from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES, CodecDecoder
 from duplex_agent.voice.reference.latents import centred_spectrum

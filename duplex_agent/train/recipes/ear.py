@@ -23,10 +23,10 @@ from duplex_agent.ear.hearing import LOOK_AHEADS
 from duplex_agent.ear.reference.encoder import EarEncoder
 from duplex_agent.ear.reference.encoder_file import save_ear
 from duplex_agent.ear.whisper_weights import encoder_state
-from duplex_agent.train.ctc import ctc
-from duplex_agent.train.ear_data import RowMaker, character_ids, load_corpus, make_corpus
+from duplex_agent.train.data.user_speech import Engine
+from duplex_agent.train.ear.ctc import ctc
+from duplex_agent.train.ear.rows import RowMaker, character_ids, load_corpus, make_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
-from duplex_agent.train.user_speech import Engine
 
 SPEECH_FOLDER = "user-speech"
 CORPUS_SEED = 11

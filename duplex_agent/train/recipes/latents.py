@@ -16,9 +16,9 @@ from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.runtime import torch_checkpoint
-from duplex_agent.train.agent_speech import prepare_speech, read_corpus
+from duplex_agent.train.data.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
-from duplex_agent.train.pitch import read_pitch
+from duplex_agent.train.voice.pitch import read_pitch
 from duplex_agent.voice.config import FRAMES_PER_TOKEN, LATENT_WIDTH
 from duplex_agent.voice.reference.latents import LOW_BINS, MEL_BINS, LatentEncoder
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from rich.progress import track
 from torch import Tensor, nn
 
-from duplex_agent.train.agent_speech import Utterance, prepare_speech, read_corpus
-from duplex_agent.train.latent_cache import Tokens, read_tokens
+from duplex_agent.train.data.agent_speech import Utterance, prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
-from duplex_agent.train.thinker_states import read_states
+from duplex_agent.train.voice.latent_cache import Tokens, read_tokens
+from duplex_agent.train.voice.thinker_states import read_states
 from duplex_agent.voice.config import (
     LATENT_WIDTH,
     SLOTS_PER_TICK,

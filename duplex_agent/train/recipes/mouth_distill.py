@@ -8,7 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.train.flow_map import flow_map_loss
 from duplex_agent.train.loop import LoopConfig, Recipe
 from duplex_agent.train.recipes.mouth import (
     SMOKE_CONFIG,
@@ -18,6 +17,7 @@ from duplex_agent.train.recipes.mouth import (
     talk_through,
 )
 from duplex_agent.train.recipes.mouth_start import ContinuedMouthRecipe
+from duplex_agent.train.voice.flow_map import flow_map_loss
 from duplex_agent.voice.config import MouthConfig, Sampling
 from duplex_agent.voice.reference.flow import FlowHead, Guide, flow_matching_loss
 from duplex_agent.voice.reference.mouth import Mouth

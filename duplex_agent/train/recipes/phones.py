@@ -16,9 +16,9 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from duplex_agent.runtime import torch_checkpoint
-from duplex_agent.train.agent_speech import prepare_speech, pronounce, read_corpus
+from duplex_agent.train.data.agent_speech import prepare_speech, pronounce, read_corpus
+from duplex_agent.train.data.text import training_sentences
 from duplex_agent.train.loop import LoopConfig, Recipe
-from duplex_agent.train.text import training_sentences
 from duplex_agent.voice.config import PhonesConfig, TimingConfig
 from duplex_agent.voice.phones import BLANK, PHONE_ID, PHONES, character_ids
 from duplex_agent.voice.reference.phones import Phones

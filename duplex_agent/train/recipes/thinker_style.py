@@ -21,11 +21,11 @@ from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.lora import save_lora
 from duplex_agent.llm.prepared import prepared_text
-from duplex_agent.train.adapters import adapter_layers, add_adapters
-from duplex_agent.train.batched_lm import Rows, left_padded
+from duplex_agent.train.llm.batched import Rows, left_padded
+from duplex_agent.train.llm.lora import adapter_layers, add_adapters
+from duplex_agent.train.llm.spoken_style import SpokenReply
+from duplex_agent.train.llm.style_data import StyleRow, StyleSizes, prepare_rows
 from duplex_agent.train.loop import LoopConfig, Recipe, train
-from duplex_agent.train.spoken_style import SpokenReply
-from duplex_agent.train.style_data import StyleRow, StyleSizes, prepare_rows
 
 RANK: Final = 16
 # Of what was learnt, so much is shipped, and the examples stay: whole, it costs right answers.
@@ -115,7 +115,7 @@ class ThinkerStyleRecipe(Recipe):
 
     def prepare(self, work: Path) -> None:
         if self.backbone is None:
-            from duplex_agent.train.tiny_backbone import write_tiny_backbone
+            from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 
             self.backbone = str(write_tiny_backbone(work / "tiny-backbone", "llama"))
         self._source = find_language_model(self.backbone)

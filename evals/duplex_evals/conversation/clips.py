@@ -101,7 +101,7 @@ def _read(source: str) -> Sound:
 
 def _spoken(voice: str, text: str) -> Sound:
     """``text`` by a held-out voice, through the cache, always at the 16 bits that are stored."""
-    from duplex_agent.train.user_speech import HELD_OUT, speak
+    from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
     speakers = {speaker.voice: speaker for speaker in HELD_OUT}
     if voice not in speakers:

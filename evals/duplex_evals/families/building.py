@@ -6,7 +6,7 @@ from importlib.resources import files
 from itertools import chain
 from typing import Final
 
-from duplex_agent.train.user_speech import HELD_OUT
+from duplex_agent.train.data.user_speech import HELD_OUT
 from duplex_evals.conversation.pools import transcripts
 from duplex_evals.conversation.scenario import (
     Anchor,

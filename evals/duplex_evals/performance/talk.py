@@ -106,7 +106,7 @@ def main(
     import torch
 
     from duplex_agent.engine import parts
-    from duplex_agent.train.user_speech import HELD_OUT, speak
+    from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
     torch.set_num_threads(1)
     agent = parts.load()

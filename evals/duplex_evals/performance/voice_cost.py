@@ -12,12 +12,12 @@ from typing import Annotated, Final
 import numpy as np
 import torch
 import typer
-from duplex_agent.voice.reference.voice import load_torch_voice
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import TICK_MS
+from duplex_agent.voice.reference.voice import load_torch_voice
 from duplex_agent.voice.voice import Voice, load_voice
 from duplex_evals import command
 from duplex_evals.voice.evaluate import SENTENCES

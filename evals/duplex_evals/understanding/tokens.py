@@ -32,8 +32,8 @@ from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.llm.settings import LlmSettings
-from duplex_agent.train.batched_lm import Writing, continuations
-from duplex_agent.train.frozen_thinker import FrozenThinker
+from duplex_agent.train.llm.batched import Writing, continuations
+from duplex_agent.train.llm.frozen_thinker import FrozenThinker
 from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions, voice_of
 from duplex_evals.conversation.clips import load_clip

@@ -21,7 +21,7 @@ from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.runtime import checkpoint, torch_checkpoint
-from duplex_agent.train.latent_cache import ENCODER_FILE, padded_pcm
+from duplex_agent.train.voice.latent_cache import ENCODER_FILE, padded_pcm
 from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run

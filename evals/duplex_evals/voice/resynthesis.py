@@ -19,7 +19,7 @@ from rich.table import Table
 
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.runtime import checkpoint, torch_checkpoint
-from duplex_agent.train.latent_cache import ENCODER_FILE
+from duplex_agent.train.voice.latent_cache import ENCODER_FILE
 from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES
 from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import load_voice

@@ -87,7 +87,7 @@ def ticks_until_sound(voice: Voice, text: str) -> int | None:
 
 def teacher_speech(text: str) -> Sound:
     """``text`` in the teacher's voice, float32 [n] at 24 kHz. Raises EvalError without sound."""
-    from duplex_agent.train.agent_speech import synthesise
+    from duplex_agent.train.data.agent_speech import synthesise
 
     made = synthesise(speakable(text))
     if made is None:

@@ -12,8 +12,8 @@ from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.lora import save_lora
 from duplex_agent.llm.thinker import Thinker
-from duplex_agent.train.text import held_out, normalise
-from duplex_agent.train.tiny_backbone import write_tiny_backbone
+from duplex_agent.train.data.text import held_out, normalise
+from duplex_agent.train.llm.tiny_model import write_tiny_backbone
 
 PROMPTS = ["How tall is it?", "Name five animals."]
 

@@ -8,7 +8,7 @@ from duplex_evals.errors import ScenarioError
 from duplex_evals.families.building import VOICES
 from duplex_evals.families.suites import FAMILIES, STANDARD_OF_LONG, suite
 
-from duplex_agent.train.text import held_out, normalise
+from duplex_agent.train.data.text import held_out, normalise
 
 
 @pytest.mark.parametrize("name", FAMILIES)

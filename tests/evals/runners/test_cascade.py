@@ -10,7 +10,7 @@ from duplex_baselines.playback import Playback
 
 from duplex_agent.clock import AGENT_RATE_HZ, USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.events import Event
-from duplex_agent.train.user_speech import HELD_OUT, speak
+from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
 LEAD = USER_RATE_HZ // 2
 SPEAKER = HELD_OUT[2]

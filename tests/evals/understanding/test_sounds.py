@@ -14,7 +14,7 @@ from duplex_evals.understanding.text import text_questions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_agent.train.text import held_out, normalise
+from duplex_agent.train.data.text import held_out, normalise
 
 
 def test_no_remark_and_no_question_may_be_trained_on() -> None:

@@ -10,7 +10,7 @@ from duplex_evals.voice.rows import Row, RowFile
 from duplex_evals.voice.speaking import lines, speak, ticks_until_sound
 from duplex_evals.voice.spectrogram import mel_picture
 
-from duplex_agent.train.text import normalise
+from duplex_agent.train.data.text import normalise
 from duplex_agent.voice.spoken_text import speakable
 from duplex_agent.voice.voice import load_voice
 

@@ -12,7 +12,7 @@ from chat_server import ChatServer, saying
 
 from duplex_agent.audio.files import write_wav
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.train.user_speech import HELD_OUT, speak
+from duplex_agent.train.data.user_speech import HELD_OUT, speak
 
 pytestmark = [pytest.mark.assets, pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -12,7 +12,7 @@ from duplex_agent.errors import ThinkerError
 from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.sources.hub_folder import HubFolder
 from duplex_agent.llm.text_tokenizer import TextTokenizer
-from duplex_agent.train.tiny_backbone import Kind, write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import Kind, write_tiny_backbone
 
 TEXTS = (
     "Good morning, how are you?",

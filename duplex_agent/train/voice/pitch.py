@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.train.agent_speech import read_corpus
-from duplex_agent.train.array_file import store_arrays
+from duplex_agent.train.data.agent_speech import read_corpus
+from duplex_agent.train.data.array_file import store_arrays
 from duplex_agent.voice.config import HOP_SAMPLES
 
 PITCH_FILE: Final = "pitch.npz"

@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 
 import torch
 
-from duplex_agent.train.user_text import everyday
+from duplex_agent.train.data.user_text import everyday
 
 Kind = Literal["llama", "qwen2"]
 

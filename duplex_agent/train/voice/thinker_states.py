@@ -15,9 +15,9 @@ from rich.progress import track
 from duplex_agent.clock import TICK_MS
 from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.thinker import Thinker
-from duplex_agent.train.agent_speech import Utterance, read_corpus
-from duplex_agent.train.array_file import store_arrays
-from duplex_agent.train.text import training_sentences
+from duplex_agent.train.data.agent_speech import Utterance, read_corpus
+from duplex_agent.train.data.array_file import store_arrays
+from duplex_agent.train.data.text import training_sentences
 from duplex_agent.voice.spoken_text import speakable
 
 _STATES_FILE = "thinker-states.npz"

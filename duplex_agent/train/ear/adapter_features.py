@@ -21,11 +21,11 @@ from duplex_agent.ear.load import WEIGHTS
 from duplex_agent.ear.reference.encoder import EarEncoder
 from duplex_agent.ear.reference.encoder_file import load_encoder
 from duplex_agent.errors import TrainingError
-from duplex_agent.train.array_file import store_arrays
-from duplex_agent.train.ear_data import RowMaker, Said
-from duplex_agent.train.text import held_out, normalise
-from duplex_agent.train.user_speech import read_corpus
-from duplex_agent.train.user_text import heard_form
+from duplex_agent.train.data.array_file import store_arrays
+from duplex_agent.train.data.text import held_out, normalise
+from duplex_agent.train.data.user_speech import read_corpus
+from duplex_agent.train.data.user_text import heard_form
+from duplex_agent.train.ear.rows import RowMaker, Said
 
 SHARES: Final = {"kokoro": 0.35, "piper": 0.15, "flite": 0.3, "espeak": 0.2}
 _AT_ONCE: Final = 8

@@ -11,10 +11,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from duplex_agent.train.text import held_out, normalise, training_sentences
+from duplex_agent.train.data.text import held_out, normalise, training_sentences
 from duplex_agent.voice.spoken_text import speakable
 
-_DATA: Final = Path(__file__).parent / "data"
+_DATA: Final = Path(__file__).parent
 _SLOT = re.compile(r"\{(\w+)\}")
 _PLURALS: Final = {"mouses": "mice", "sheeps": "sheep", "gooses": "geese", "wolfs": "wolves"}
 

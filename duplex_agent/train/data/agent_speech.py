@@ -18,8 +18,8 @@ from rich.progress import Progress
 
 from duplex_agent import assets
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.train.array_file import store_arrays
-from duplex_agent.train.text import agent_sentences
+from duplex_agent.train.data.array_file import store_arrays
+from duplex_agent.train.data.text import agent_sentences
 from duplex_agent.voice.spoken_text import speakable
 
 SHARD_SENTENCES = 100

@@ -31,7 +31,7 @@ def normalise(text: str) -> str:
 def held_out(folder: Path | None = None) -> frozenset[str]:
     """Normalised evaluation sentences of the repository; none of them may be trained on."""
     if folder is None:
-        folder = Path(__file__).resolve().parents[2] / _HELD_OUT_FOLDER
+        folder = Path(__file__).resolve().parents[3] / _HELD_OUT_FOLDER
     texts = [
         line
         for file in sorted(folder.glob("*.txt"))

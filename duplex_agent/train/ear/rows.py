@@ -10,10 +10,10 @@ from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.ear.encoder_config import CHARACTERS
-from duplex_agent.train.augment import change_speed, record
-from duplex_agent.train.text import held_out, normalise
-from duplex_agent.train.user_speech import Engine, make_shard, read_corpus
-from duplex_agent.train.user_text import heard_form, user_sentences
+from duplex_agent.train.data.augment import change_speed, record
+from duplex_agent.train.data.text import held_out, normalise
+from duplex_agent.train.data.user_speech import Engine, make_shard, read_corpus
+from duplex_agent.train.data.user_text import heard_form, user_sentences
 
 _SHARD_SENTENCES: Final = 50
 _NO_SPEECH_SHARE: Final = 0.05

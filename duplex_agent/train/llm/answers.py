@@ -13,8 +13,8 @@ from rich.progress import track
 
 from duplex_agent.llm.chat import ChatFormat
 from duplex_agent.llm.text_tokenizer import TextTokenizer
-from duplex_agent.train.array_file import store_arrays
-from duplex_agent.train.batched_lm import Writing, continuations, read_replies
+from duplex_agent.train.data.array_file import store_arrays
+from duplex_agent.train.llm.batched import Writing, continuations, read_replies
 
 TOP: Final = 32  # likeliest ids kept of a distribution; the rest is one bucket
 _BATCH: Final = 64

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.ear.encoder_config import BLANK, CHARACTERS, FEATURES_PER_TICK
-from duplex_agent.train.user_text import heard_form
+from duplex_agent.train.data.user_text import heard_form
 
 _WRONG: Final = 0.05
 _MISSING: Final = 0.04

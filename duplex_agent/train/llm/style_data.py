@@ -23,11 +23,11 @@ from rich.progress import track
 from duplex_agent.errors import TrainingError
 from duplex_agent.llm.chat import EXAMPLES, ChatFormat, chat_format
 from duplex_agent.llm.text_tokenizer import TextTokenizer
-from duplex_agent.train.array_file import store_arrays
-from duplex_agent.train.batched_lm import Likeliest, Writing, continuations, read_replies
-from duplex_agent.train.spoken_style import SpokenReply, as_spoken
-from duplex_agent.train.text import clean, held_out, normalise, training_sentences
-from duplex_agent.train.user_text import everyday
+from duplex_agent.train.data.array_file import store_arrays
+from duplex_agent.train.data.text import clean, held_out, normalise, training_sentences
+from duplex_agent.train.data.user_text import everyday
+from duplex_agent.train.llm.batched import Likeliest, Writing, continuations, read_replies
+from duplex_agent.train.llm.spoken_style import SpokenReply, as_spoken
 
 TOP: Final = 32  # likeliest ids kept of a distribution; the rest is one bucket
 _BATCH: Final = 64

@@ -11,8 +11,8 @@ from rich.progress import track
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.runtime import checkpoint, torch_checkpoint
-from duplex_agent.train.agent_speech import read_corpus
-from duplex_agent.train.array_file import store_arrays
+from duplex_agent.train.data.agent_speech import read_corpus
+from duplex_agent.train.data.array_file import store_arrays
 from duplex_agent.train.loop import train
 from duplex_agent.voice.reference.latents import LatentEncoder
 

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from duplex_agent.ear.adapter_config import Rate
 from duplex_agent.ear.reference.adapter import Adapter, Tokens
-from duplex_agent.train.adapter_data import HeardRow
+from duplex_agent.train.ear.adapter_features import HeardRow
 
 _TICK_DROPOUT: Final = 0.1
 _SKIP_ABOVE: Final = 0.9

@@ -27,8 +27,8 @@ from numpy.typing import NDArray
 from duplex_agent import assets
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.errors import TrainingError
-from duplex_agent.train.array_file import store_arrays
-from duplex_agent.train.kokoro_phones import PHONE_IDS, phones
+from duplex_agent.train.data.array_file import store_arrays
+from duplex_agent.train.data.kokoro_phones import PHONE_IDS, phones
 
 Engine = Literal["kokoro", "piper", "flite", "festival", "espeak"]
 _KOKORO_RATE_HZ: Final = 24_000
@@ -172,7 +172,7 @@ def _speak_program(speaker: Speaker, text: str) -> NDArray[np.float32]:
 
 def _speak_piper(text: str) -> NDArray[np.float32]:
     from duplex_agent.clock import AGENT_RATE_HZ
-    from duplex_agent.train.agent_speech import synthesise
+    from duplex_agent.train.data.agent_speech import synthesise
 
     made = synthesise(text)
     pcm = made.pcm if made else np.zeros(0, np.int16)

@@ -1,0 +1,1 @@
+"""Training data: texts, synthetic users, the teacher voice, rooms and microphones."""

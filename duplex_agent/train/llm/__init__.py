@@ -1,0 +1,1 @@
+"""What the LLM learns from: its own replies, LoRA layers, frozen and tiny models."""
