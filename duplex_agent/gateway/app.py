@@ -32,6 +32,7 @@ PAGE_HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-cache",
 }
+READ: Final = ["GET", "HEAD"]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -92,11 +93,11 @@ def _add_calls(app: FastAPI, calls: Calls) -> None:
 
 
 def _add_health(app: FastAPI, supervisor: Supervisor, calls: Calls, config: GatewayConfig) -> None:
-    @app.get("/healthz")
+    @app.api_route("/healthz", methods=READ)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz")
+    @app.api_route("/readyz", methods=READ)
     async def readyz() -> JSONResponse:
         ready = supervisor.state is WorkerState.READY
         body = {
@@ -125,7 +126,7 @@ async def _read_offer(request: Request) -> str:
         if kind == "application/sdp":
             return body.decode()
         return _offer_of_json(json.loads(body))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # the latter: brackets in brackets in brackets
         raise ApiError(400, "invalid_offer", "the body is not an SDP offer") from error
 
 
@@ -135,18 +136,26 @@ def _offer_of_json(value: Any) -> str:
     text = value.get("sdp")
     if not isinstance(text, str):
         raise ValueError("no sdp")
+    text.encode()  # JSON can hold halves of characters, an answer cannot
     return text
 
 
 async def _guard(request: Request, call_next: Handler) -> Response:
     """Refuse what another site's page sends; tell the browser what the page may do."""
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+    if origin is not None and _host_of(origin) != request.headers.get("host"):
         error = ApiError(403, "origin_not_allowed", "calls come from this server's own page only")
         return JSONResponse(error.body(), error.status)
     response = await call_next(request)
     response.headers.update(PAGE_HEADERS)
     return response
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 async def _answer_error(request: Request, error: Exception) -> JSONResponse:

@@ -3,7 +3,8 @@
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -66,22 +67,20 @@ class Call:
 
     async def run(self) -> None:
         """Wait for the browser, converse, and give slot and connection back at the end."""
-        steps = (self._converse(), self._watch(), self._watch_peer())
-        tasks = [asyncio.create_task(self._guard(step), name=self.id) for step in steps]
-        try:
+        # Whatever fails or is given up in the end, what stands above it here is done.
+        async with AsyncExitStack() as end:
+            end.push_async_callback(release_slot, self._supervisor, self.id)
+            end.push_async_callback(self.peer.close)
+            end.push_async_callback(self._say_goodbye)
+            steps = (self._converse, self._watch, self._watch_peer)
+            tasks = [asyncio.create_task(self._guard(step), name=self.id) for step in steps]
+            end.push_async_callback(_cancel, tasks)
             await self._end.wait()
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await self._say_goodbye()
-            await self.peer.close()
-            await self._give_back()
-            log.info("call %s ended: %s", self.id, self.ending)
+        log.info("call %s ended: %s", self.id, self.ending)
 
-    async def _guard(self, step: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, step: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
-            await step
+            await step()
         except Exception:
             log.exception("call %s broke", self.id)
             self.end("session_broken")
@@ -161,11 +160,19 @@ class Call:
             self._emit("call.ended", reason=self.ending, message=ENDINGS[self.ending])
             await asyncio.sleep(FLUSH_EVENTS_S)
 
-    async def _give_back(self) -> None:
-        try:
-            await self._supervisor.link.close_call(self.id)
-        except WorkerDied:
-            return  # its slots died with it
-
     def _emit(self, type: str, **data: Any) -> None:
         self.peer.send({"type": type, "at_ms": self._ticks * TICK_MS, **data})
+
+
+async def release_slot(supervisor: Supervisor, id: str) -> None:
+    """Give the slot of a call back; the slots of a dead worker died with it."""
+    try:
+        await supervisor.link.close_call(id)
+    except WorkerDied:
+        return
+
+
+async def _cancel(tasks: list[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -3,12 +3,13 @@
 import asyncio
 import logging
 import secrets
+from contextlib import AsyncExitStack
 from typing import Final
 
 from duplex_agent.engine.supervisor import Supervisor
-from duplex_agent.errors import SlotsBusy, WorkerDied
+from duplex_agent.errors import DuplexError, SlotsBusy, WorkerDied
 from duplex_agent.gateway.api_error import ApiError
-from duplex_agent.gateway.call import Call, CallTimeouts
+from duplex_agent.gateway.call import Call, CallTimeouts, release_slot
 from duplex_agent.gateway.offer import check_offer
 
 log = logging.getLogger(__name__)
@@ -39,14 +40,14 @@ class Calls:
         if self._closing:
             raise ApiError(503, "shutting_down", "the server is shutting down")
         id = f"rtc_{secrets.token_urlsafe(12)}"
-        await self._take_slot(id)
-        call = Call(id, self._supervisor, self._timeouts)
-        try:
+        async with AsyncExitStack() as undo:
+            # Pushed first: a request that is given up may have taken the slot already.
+            undo.push_async_callback(release_slot, self._supervisor, id)
+            await self._take_slot(id)
+            call = Call(id, self._supervisor, self._timeouts)
+            undo.push_async_callback(call.peer.close)
             answer = await call.peer.answer(offer)
-        except BaseException:
-            await call.peer.close()
-            await self._release(id)
-            raise
+            undo.pop_all()
         task = asyncio.create_task(call.run(), name=id)
         self._running[id] = (call, task)
         task.add_done_callback(lambda _: self._running.pop(id, None))
@@ -81,9 +82,6 @@ class Calls:
         except WorkerDied as error:
             message = f"the agent is {self._supervisor.state}; try again in a moment"
             raise ApiError(503, "worker_starting", message, RETRY_STARTING_S) from error
-
-    async def _release(self, id: str) -> None:
-        try:
-            await self._supervisor.link.close_call(id)
-        except WorkerDied:
-            return
+        except DuplexError as error:
+            message = f"the conversation could not be opened: {error}"
+            raise ApiError(500, "session_broken", message) from error

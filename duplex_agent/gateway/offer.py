@@ -35,6 +35,12 @@ def check_offer(text: str) -> str:
         description = sdp.SessionDescription.parse(text)
     except Exception as error:  # the parser raises whatever the broken line makes it raise
         raise ApiError(400, "invalid_offer", "the body is not a valid SDP offer") from error
+    mids = [media.rtp.muxId for media in description.media]
+    bundled = {mid for group in description.group for mid in group.items}
+    if len(set(mids)) < len(mids) or not bundled <= set(mids):
+        raise ApiError(
+            400, "invalid_offer", "the offer's sections and groups do not name each other"
+        )
     kinds = [media.kind for media in description.media]
     if "video" in kinds:
         raise ApiError(400, "video_not_supported", "the offer has video; only audio is spoken here")

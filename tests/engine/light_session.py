@@ -17,7 +17,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.duplex.session import Steps
 from duplex_agent.engine.sessions import Sessions
-from duplex_agent.errors import AudioError, CheckpointError
+from duplex_agent.errors import AudioError, CheckpointError, ContextFull
 
 LOUD = 0.02
 PAUSE_TICKS = 6
@@ -148,6 +148,15 @@ def load_naming(spec):
 
 def load_slowly(spec):
     time.sleep(60)
+
+
+class _Unopenable(EchoSession):
+    def __init__(self) -> None:
+        raise ContextFull("the prompt is too long")
+
+
+def load_unopenable(spec):
+    return sessions(_Unopenable)
 
 
 class _Fragile(EchoSession):

@@ -15,6 +15,7 @@ from duplex_agent.gateway import aiortc_seams
 from duplex_agent.gateway import server as gateway_server
 from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.offer import MAX_OFFER_BYTES, check_offer
+from duplex_agent.spec import AgentSpec
 
 CALLS = "/v1/realtime/calls"
 OFFER = """v=0
@@ -35,6 +36,12 @@ a=rtpmap:111 opus/48000/2
 """
 
 
+def half_a_character(offer):
+    """The offer as JSON, with a name of its section that no answer can repeat."""
+    named = offer.replace("BUNDLE 0", "BUNDLE \ud800").replace("mid:0", "mid:\ud800")
+    return json.dumps({"type": "offer", "sdp": named}).encode()
+
+
 def test_importing_the_gateway_does_not_import_torch():
     code = "import sys, duplex_agent.gateway.server; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -51,6 +58,9 @@ def test_importing_the_gateway_does_not_import_torch():
         (b"[]", "application/json", 400, "invalid_offer"),
         (b'{"type": "answer", "sdp": "v=0"}', "application/json", 400, "invalid_offer"),
         (b"{", "application/json", 400, "invalid_offer"),
+        (b"[" * 60_000, "application/json", 400, "invalid_offer"),
+        (half_a_character(OFFER), "application/json", 400, "invalid_offer"),
+        (OFFER.replace("a=mid:0\n", "").encode(), "application/sdp", 400, "invalid_offer"),
         (b"v=0" + b"x" * MAX_OFFER_BYTES, "application/sdp", 413, "offer_too_large"),
         (b"v=0", "text/html", 415, "unsupported_media_type"),
     ],
@@ -79,6 +89,10 @@ def with_lines(*lines):
         (with_lines(*["m=audio 9 UDP/TLS/RTP/SAVPF 111"] * 3), "invalid_offer"),
         (with_lines(*["a=candidate:1 1 udp 1 192.0.2.1 5 typ host"] * 99), "invalid_offer"),
         (OFFER.split("m=audio")[0], "invalid_offer"),
+        (OFFER.replace("a=mid:0\n", ""), "invalid_offer"),
+        (OFFER.replace("a=mid:0\n", "a=mid:\n"), "invalid_offer"),
+        (OFFER.replace("BUNDLE 0", "BUNDLE 0 1"), "invalid_offer"),
+        (with_lines("m=application 9 UDP/DTLS/SCTP x", "a=mid:0"), "invalid_offer"),
     ],
 )
 def test_an_offer_of_something_else_is_refused(offer, code):
@@ -96,10 +110,9 @@ def test_hidden_addresses_are_not_looked_up():
     assert plain in kept
 
 
-def test_a_page_of_another_site_cannot_call(server):
-    status, _, body = server.request(
-        CALLS, b"v=0", content_type="application/sdp", origin="https://example.org"
-    )
+@pytest.mark.parametrize("origin", ["https://example.org", "null", "http://[", "http://[::1"])
+def test_a_page_of_another_site_cannot_call(server, origin):
+    status, _, body = server.request(CALLS, b"v=0", content_type="application/sdp", origin=origin)
     assert status == 403
     assert json.loads(body)["error"]["code"] == "origin_not_allowed"
     status, _, _ = server.request(CALLS, b"v", content_type="application/sdp", origin=server.url)
@@ -113,9 +126,14 @@ def test_an_unknown_call_cannot_be_hung_up(server):
 
 def test_health_and_readiness(server):
     assert server.request("/healthz")[0] == 200
+    for path in ("/healthz", "/readyz"):
+        status, _, body = server.request(path, method="HEAD")
+        assert (status, body) == (200, "")
     status, _, body = server.request("/readyz")
     assert status == 200
-    assert json.loads(body) == {"status": "ready", "detail": "", "slots": 1, "calls": 0}
+    state = json.loads(body)
+    assert AgentSpec.of(**state.pop("agent")) == AgentSpec()
+    assert state == {"status": "ready", "detail": "", "slots": 1, "calls": 0}
 
 
 def test_an_offer_while_the_model_loads_is_told_to_come_back(start_server):
