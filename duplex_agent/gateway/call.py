@@ -111,13 +111,18 @@ class Call:
             self._deliver(reply)
 
     def _deliver(self, reply: TickReply) -> None:
+        flushed = False
         for event in reply.events:
             if event["type"] == "playback.flush":
-                event["unheard_ms"] = self.playout.flush()
+                # The tick that stops the voice goes on from the last one, as a file needs it. Here
+                # that one may not have been played yet: the playout makes one fade of both.
+                event["unheard_ms"] = self.playout.flush(reply.agent_pcm)
+                flushed = True
             elif event["type"] == "reply.started":
                 event["transport_ms"] = self.audio.delay_ms + self.playout.depth_ms
             self.peer.send(event)
-        self.playout.push(reply.agent_pcm)
+        if not flushed:
+            self.playout.push(reply.agent_pcm)
 
     async def _outlive(self, error: WorkerDied) -> None:
         """Tell the browser, wait for the next worker, and begin a fresh conversation on it."""

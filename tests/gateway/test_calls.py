@@ -5,14 +5,17 @@ import os
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aiortc import RTCConfiguration, RTCPeerConnection
 
+from duplex_agent.engine.link import TickReply
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
 from duplex_agent.errors import SlotsBusy
 from duplex_agent.gateway.api_error import ApiError
-from duplex_agent.gateway.call import CallTimeouts
+from duplex_agent.gateway.call import Call, CallTimeouts
 from duplex_agent.gateway.calls import Calls
+from duplex_agent.gateway.playout import FADE_SAMPLES
 
 SLOTS = 8
 LIGHT_SESSIONS = Path(__file__).parents[1] / "engine"
@@ -121,3 +124,26 @@ def test_a_conversation_that_cannot_be_opened_is_told_so():
         assert (caught.value.status, caught.value.code) == (500, "session_broken")
 
     with_calls(scenario, "load_unopenable")
+
+
+@pytest.mark.parametrize("depth_ms", [0, 20, 80])
+def test_a_barge_in_does_not_click_however_much_waits(depth_ms):
+    t = np.arange(3 * 1920) / 24_000
+    first, second, third = np.split((0.5 * np.sin(2 * np.pi * 440 * t)).astype(np.float32), 3)
+    # As the session stops its voice: what would have come, faded within 10 ms.
+    fade = np.clip(1 - np.arange(1920, dtype=np.float32) / 240, 0, 1)
+
+    async def heard():
+        call = Call("rtc_x", Supervisor(), CallTimeouts())
+        playout, sound = call.playout, []
+        for tick, frames in ((first, 4), (second, 4 - depth_ms // 20)):
+            call._deliver(TickReply(tick, []))
+            sound += [playout.pop() for _ in range(frames)]
+        call._deliver(TickReply(third * fade, [{"type": "playback.flush", "reply_id": 1}]))
+        sound += [playout.pop() for _ in range(8)]
+        await call.peer.close()
+        return np.concatenate(sound)
+
+    sound = asyncio.run(heard())
+    assert np.abs(np.diff(sound)).max() <= 1.02 * np.abs(np.diff(first)).max()
+    assert not sound[3840 - depth_ms * 24 + FADE_SAMPLES :].any()

@@ -1,10 +1,11 @@
 """The queue towards the listener: order, bounds, flush, and what was played."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from duplex_agent.clock import AGENT_TICK_SAMPLES
+from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES
 from duplex_agent.gateway.playout import FADE_SAMPLES, FRAME_SAMPLES, LIMIT_MS, Playout
 
 SILENCE = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
@@ -44,6 +45,84 @@ def test_flush_fades_within_8_ms_and_says_what_will_not_be_heard():
     assert (np.diff(frame) <= 0).all()
     assert not frame[FADE_SAMPLES - 1 :].any()
     assert not playout.pop().any()
+
+
+def speech(ticks, hz=440):
+    """A loud tone, tick by tick."""
+    t = np.arange(ticks * AGENT_TICK_SAMPLES) / AGENT_RATE_HZ
+    return np.split((0.5 * np.sin(2 * np.pi * hz * t)).astype(np.float32), ticks)
+
+
+def largest_step(pcm):
+    return np.abs(np.diff(np.concatenate(pcm))).max()
+
+
+def stopped(tick):
+    """The tick with which the session stops its voice: the sound that would have come, fading."""
+    fade = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
+    fade[: AGENT_RATE_HZ // 100] = np.linspace(1, 0, AGENT_RATE_HZ // 100)
+    return tick * fade
+
+
+@pytest.mark.parametrize("depth_ms", [0, 20, 80])
+def test_a_flush_does_not_click_however_much_waits(depth_ms):
+    playout = Playout()
+    *said, last = speech(4)
+    heard = []
+    for tick in said:
+        playout.push(tick)
+        heard += [playout.pop() for _ in range(4 if tick is not said[-1] else 4 - depth_ms // 20)]
+    assert playout.depth_ms == depth_ms
+    unheard_ms = playout.flush(stopped(last))
+    assert unheard_ms == max(0, depth_ms - 8)
+    after = [playout.pop() for _ in range(4)]
+    assert np.abs(after[0][:FADE_SAMPLES]).max() > 0.25
+    assert not np.concatenate(after)[FADE_SAMPLES - 1 :].any()
+    assert largest_step(heard + after) <= 1.02 * largest_step(said)
+    assert playout.underruns == 0
+
+
+def test_a_flush_in_a_gap_keeps_silent():
+    playout = Playout()
+    said, last = speech(2)
+    playout.push(said)
+    heard = [playout.pop() for _ in range(6)]
+    playout.flush(stopped(last))
+    after = [playout.pop() for _ in range(4)]
+    assert not np.concatenate(after).any()
+    assert largest_step(heard + after) <= 1.02 * largest_step([said])
+
+
+def test_a_flush_without_a_tick_fades_what_waits_though_it_be_less_than_8_ms():
+    playout = Playout()
+    playout.push(np.full(FRAME_SAMPLES + 96, 0.5, dtype=np.float32))
+    heard = [playout.pop()]
+    assert playout.flush() == 0
+    assert largest_step([*heard, playout.pop()]) < 0.5 / 90
+
+
+@pytest.mark.parametrize("late_ticks", [0, 1, 2])
+def test_a_late_tick_leaves_a_gap_without_clicks(late_ticks):
+    playout = Playout()
+    heard = []
+    for tick in (said := speech(6)):
+        playout.push(tick)
+        heard += [playout.pop() for _ in range(4 + 4 * late_ticks)]
+    assert playout.underruns == 6 * 4 * late_ticks
+    assert largest_step(heard) <= 1.02 * largest_step(said)
+
+
+def test_an_overflow_drops_the_oldest_without_a_click():
+    playout = Playout()
+    first, *more = speech(5)
+    playout.push(first)
+    heard = [playout.pop()]
+    for tick in more:
+        playout.push(tick)
+    assert playout.dropped_ms == 380 - LIMIT_MS
+    heard += [playout.pop() for _ in range(LIMIT_MS // 20)]
+    np.testing.assert_array_equal(np.concatenate(heard[2:])[-1920:], more[-1])
+    assert largest_step(heard) <= 1.02 * largest_step([first])
 
 
 def test_silence_settles_the_depth_between_its_marks():
