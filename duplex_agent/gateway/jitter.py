@@ -13,7 +13,7 @@ packet, ten quiet seconds lower it again.
 
 from collections import deque
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Final
 
 RTP_HZ: Final = 48_000
@@ -31,9 +31,9 @@ FIRST_TICK: Final = 4 * FRAME
 class Missing(Enum):
     """Why there is no packet to play."""
 
-    LOST = "lost"  # it never came: conceal it, later ones are here
-    LATE = "late"  # nothing has come yet: conceal, and play it when it comes
-    IDLE = "idle"  # the stream has not begun
+    LOST = auto()  # it never came: conceal it, later ones are here
+    LATE = auto()  # nothing has come yet: conceal, and play it when it comes
+    IDLE = auto()  # the stream has not begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class JitterBuffer:
     @property
     def depth(self) -> int:
         """Samples from the play head to the end of the newest packet."""
-        return max(0, self._newest - self._head) if self._packets else 0
+        return self._newest - self._head if self._packets else 0
 
     @property
     def target(self) -> int:
@@ -93,7 +93,7 @@ class JitterBuffer:
         """Take one packet with its 32-bit RTP ``timestamp``; ``samples`` is its duration."""
         self.counters.received += 1
         at = self._unwrap(timestamp)
-        if self._started and at < self._head - RESTART_AFTER:
+        if at < self._head - RESTART_AFTER:
             self._restart()
         if not self._started:
             self._started = True
@@ -121,15 +121,13 @@ class JitterBuffer:
             self.counters.underruns += 1
             return Missing.LATE
         first = min(self._packets)
-        if first > self._head:
-            self._pass_gap(first)
+        self._pass_gap(first)
         if first > self._head:
             self._head += min(FRAME, first - self._head)
             self.counters.concealed += 1
             return Missing.LOST
         packet = self._packets.pop(first)
         self._head = first + packet.samples
-        self._owed = 0
         for at in [at for at in self._packets if at < self._head]:
             del self._packets[at]  # a packet that claims time which was already played
         return packet
@@ -142,7 +140,6 @@ class JitterBuffer:
         if self._ran_dry:
             self._target = min(MAX_TARGET, self._target + FRAME)
             self._calm = 0
-            self._left.clear()
         elif (calm := self._calm + 1) >= CALM_TICKS:
             self._target = max(MIN_TARGET, self._target - FRAME)
             self._calm = 0
@@ -164,31 +161,27 @@ class JitterBuffer:
         return True
 
     def _pass_gap(self, first: int) -> None:
-        waited = min(self._owed, first - self._head)
-        self._head += waited
-        self._owed -= waited
+        self._head = min(first, self._head + self._owed)
+        self._owed = 0
         if first - self._head > MAX_GAP:
             self._jump(first)
 
     def _jump(self, to: int) -> None:
         self.counters.jumped += 1
         self._forget_before(to)
-        self._owed = 0
         self._left.clear()
 
     def _forget_before(self, to: int) -> None:
-        for at in [at for at in self._packets if at < to]:
+        """Drop what ends before ``to``: a packet that reaches beyond it is kept whole."""
+        for at in [at for at, packet in self._packets.items() if at + packet.samples <= to]:
             del self._packets[at]
-        self._head = min(self._packets, default=to)
+        self._head = min(self._packets)
 
     def _restart(self) -> None:
         self._packets.clear()
         self._started = self._playing = False
-        self._owed = 0
         self._left.clear()
 
     def _unwrap(self, timestamp: int) -> int:
-        if not self._started:
-            return timestamp
         distance = (timestamp - self._newest) & 0xFFFFFFFF
         return self._newest + (distance - (1 << 32) if distance >= 1 << 31 else distance)

@@ -63,7 +63,18 @@ def _mutated(source: str) -> Iterator[str]:
 
 
 class _Bare(ast.NodeTransformer):
-    """Removes annotations, which change nothing when the program runs."""
+    """Removes what changes nothing that a test should look at.
+
+    Annotations, the arguments of decorators (a dataclass is frozen or has slots), assertions
+    (they narrow types).
+    """
+
+    def visit_Assert(self, node: ast.Assert) -> ast.AST:
+        return ast.Pass()
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        node.decorator_list = []
+        return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
         node.annotation = None
