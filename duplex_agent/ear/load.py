@@ -23,11 +23,12 @@ RATES: Final[dict[TokenKind, Rate]] = {"12.5hz": 1, "6.25hz": 2}
 
 
 def load_ear(
-    path: Path = WEIGHTS,
     look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
     tokens: TokenKind = DEFAULT_TOKENS,
+    thinker: str = DEFAULT_MODEL,
+    path: Path = WEIGHTS,
 ) -> StreamingEar:
-    """The shipped ear, hearing 1, 2 or 4 ticks of 80 ms ahead.
+    """The shipped ear, hearing 1, 2 or 4 ticks of 80 ms ahead, in the embeddings of ``thinker``.
 
     Raises CheckpointError for another look-ahead, other ``tokens`` or damaged weights, and
     AssetError.
@@ -35,7 +36,7 @@ def load_ear(
     if tokens not in get_args(TokenKind):
         raise CheckpointError(f"no tokens {tokens!r}: {', '.join(get_args(TokenKind))}")
     prepared = prepared_ear(path, look_ahead_ticks)
-    language = find_language_model(DEFAULT_MODEL)
+    language = find_language_model(thinker)
     text = prepared_text(language)
     # First, for what reading it takes for a moment is then used by the rest.
     tokenizer = text.tokenizer

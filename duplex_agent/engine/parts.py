@@ -9,45 +9,47 @@ from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
 from duplex_agent.duplex.session import OpenLlm
-from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
+from duplex_agent.ear.hearing import Ear
 from duplex_agent.llm.remote.endpoint import api_key
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.spec import AgentSpec
+from duplex_agent.voice.protocol import Voice
 
 WARM_UP_TICKS = 6
 
 
-def load(
-    look_ahead_ticks: int = DEFAULT_LOOK_AHEAD,
-    tokens: TokenKind = DEFAULT_TOKENS,
-) -> FlowOmni:
-    """The trained parts, from the package and the asset cache.
+def load(spec: AgentSpec | None = None) -> FlowOmni:
+    """The trained parts with the thinker, from the package and the asset cache.
 
-    ``look_ahead_ticks``: how far the ear hears ahead, 1, 2 or 4. ``tokens``: what it tells the
-    thinker.
     Raises AssetError, CheckpointError or ThinkerError when a part cannot be had.
     """
-    from duplex_agent.ear.load import load_ear
-    from duplex_agent.llm.load import shipped_thinker
-    from duplex_agent.voice.voice import load_voice
+    from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
+    from duplex_agent.llm.lora import DEFAULT_FILE
 
-    ear = load_ear(look_ahead_ticks=look_ahead_ticks, tokens=tokens)
-    model = FlowOmni(ear, shipped_thinker(), load_voice())
+    spec = spec or AgentSpec()
+    ear, voice = _ear_and_voice(spec)
+    lora = DEFAULT_FILE if spec.thinker == DEFAULT_MODEL else None
+    model = FlowOmni(ear, load_thinker(spec.thinker, spec.backend, lora=lora), voice)
     warm_up(model)
     return model
 
 
-def load_ear_and_voice(look_ahead_ticks: int = DEFAULT_LOOK_AHEAD) -> EarAndVoice:
+def load_ear_and_voice(spec: AgentSpec | None = None) -> EarAndVoice:
     """The trained parts without the language model, of which the ear needs the vocabulary.
 
     Raises AssetError or CheckpointError when a part cannot be had.
     """
-    from duplex_agent.ear.load import load_ear
-    from duplex_agent.voice.voice import load_voice
-
-    model = EarAndVoice(load_ear(look_ahead_ticks=look_ahead_ticks), load_voice())
+    model = EarAndVoice(*_ear_and_voice(spec or AgentSpec()))
     warm_up(model)
     return model
+
+
+def _ear_and_voice(spec: AgentSpec) -> tuple[Ear, Voice]:
+    from duplex_agent.ear.load import load_ear
+    from duplex_agent.voice.voice import VoiceSettings, load_voice
+
+    ear = load_ear(spec.look_ahead_ticks, spec.tokens, spec.thinker)
+    return ear, load_voice(VoiceSettings(speed=spec.voice_speed))
 
 
 def warm_up(model: FlowOmni | EarAndVoice) -> None:
@@ -73,12 +75,12 @@ def load_parts(spec: AgentSpec) -> tuple[FlowOmni | EarAndVoice, OpenLlm | None]
     """
     endpoint = spec.endpoint
     if endpoint is None:
-        return load(spec.look_ahead_ticks, spec.tokens), None
+        return load(spec), None
     from duplex_agent.llm.remote.client import ChatClient
     from duplex_agent.llm.remote.remote_llm import RemoteLlm
 
     open_llm = partial(RemoteLlm, ChatClient(endpoint, api_key()))
-    return load_ear_and_voice(spec.look_ahead_ticks), open_llm
+    return load_ear_and_voice(spec), open_llm
 
 
 def session_config(spec: AgentSpec) -> SessionConfig:

@@ -96,7 +96,7 @@ def open_ear(
 
     Raises CheckpointError, also for a look-ahead that it was not trained for.
     """
-    return load_ear(weights, look_ahead or DEFAULT_LOOK_AHEAD, tokens)
+    return load_ear(look_ahead or DEFAULT_LOOK_AHEAD, tokens, path=weights)
 
 
 def text_mark(text: str) -> str:
