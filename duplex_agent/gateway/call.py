@@ -11,7 +11,7 @@ from typing import Any, Final
 from duplex_agent.clock import TICK_MS
 from duplex_agent.engine.link import TickReply
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
-from duplex_agent.errors import SessionBroken, SlotsBusy, WorkerDied
+from duplex_agent.errors import DuplexError, SessionBroken, SlotsBusy, WorkerDied
 from duplex_agent.gateway.deadlines import Deadlines
 from duplex_agent.gateway.playout import Playout
 from duplex_agent.gateway.receive import UserAudio
@@ -59,6 +59,7 @@ class Call:
         self._timeouts = timeouts
         self._end = asyncio.Event()
         self._ticks = 0
+        self._snapshot: str | None = None  # of the conversation, after its last reply
 
     def end(self, ending: str) -> None:
         """Ask the call to end for a reason out of ``ENDINGS``; the first one stands."""
@@ -109,6 +110,8 @@ class Call:
             reply = await self._supervisor.link.tick(self.id, block, max(0, played_ms))
             self._ticks += 1
             self._deliver(reply)
+            if any(event["type"] == "reply.done" for event in reply.events):
+                self._snapshot = await self._supervisor.link.snapshot(self.id)
 
     def _deliver(self, reply: TickReply) -> None:
         flushed = False
@@ -125,20 +128,38 @@ class Call:
             self.playout.push(reply.agent_pcm)
 
     async def _outlive(self, error: WorkerDied) -> None:
-        """Tell the browser, wait for the next worker, and begin a fresh conversation on it."""
+        """Tell the browser, wait for the next worker, and go on there after the last reply."""
         self.playout.flush()
         self._emit("worker.restarting", message=str(error))
         while True:
             await self._supervisor.wait_for(WorkerState.READY)
             try:
-                await self._supervisor.link.open(self.id)
+                restored = await self._reopen()
             except (WorkerDied, SlotsBusy) as again:
                 log.warning("call %s waits for a worker: %s", self.id, again)
                 await asyncio.sleep(WATCH_EVERY_S)
                 continue
             self._ticks = 0
-            self._emit("worker.ready")
+            self._emit("worker.ready", restored=restored)
             return
+
+    async def _reopen(self) -> bool:
+        """Take a slot of a new worker; whether it remembers the conversation."""
+        snapshot, self._snapshot = self._snapshot, None
+        if snapshot is None:
+            await self._supervisor.link.open(self.id)
+            return False
+        try:
+            await self._supervisor.link.restore(self.id, snapshot)
+        except SlotsBusy:
+            self._snapshot = snapshot
+            raise
+        except DuplexError as error:
+            # What a worker cannot take, or dies of, is not tried on the next one.
+            self._emit("error", message=f"the conversation could not be restored: {error}")
+            return await self._reopen()
+        self._snapshot = snapshot
+        return True
 
     async def _watch(self) -> None:
         try:

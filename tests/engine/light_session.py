@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.duplex.session import Steps
+from duplex_agent.duplex.snapshot import Snapshot
 from duplex_agent.engine.sessions import Sessions
 from duplex_agent.errors import AudioError, CheckpointError, ContextFull
 
@@ -56,6 +57,12 @@ class EchoSession:
             spoken = {"reply_id": self.replies, "text": f"echo {len(self.reply)} "}
             events.append(Event("reply.spoken.delta", at_ms, spoken))
         return Tick(pcm, tuple(events))
+
+    def snapshot(self, model: str, played_ms: int | None = None) -> Snapshot:
+        return Snapshot(model=model, instructions="", pairs=[], reply_id=self.replies)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        self.replies = snapshot.reply_id
 
     def close(self) -> None: ...
 
@@ -170,6 +177,17 @@ class _Fragile(EchoSession):
 
 def load_fragile(spec):
     return sessions(_Fragile)
+
+
+class _Forgetful(EchoSession):
+    """Dies of what it should remember."""
+
+    def restore(self, snapshot: Snapshot) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def load_forgetful(spec):
+    return sessions(_Forgetful)
 
 
 def load_fails_once(spec):

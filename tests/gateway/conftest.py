@@ -184,6 +184,10 @@ class Caller:
         await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         return headers["Location"]
 
+    def of_type(self, type_):
+        """The events of that type so far."""
+        return [event for event in self.events if event["type"] == type_]
+
     async def wait_event(self, type, within_s=10):
         """The first event of ``type``, from the past or the next seconds."""
         async with asyncio.timeout(within_s):

@@ -97,6 +97,28 @@ def test_a_killed_worker_is_reported_and_the_call_goes_on_with_the_next(start_se
         asyncio.run(scenario(server))
 
 
+@pytest.mark.parametrize(("factory", "restored"), [("load", True), ("load_forgetful", False)])
+def test_a_conversation_survives_its_worker_unless_restoring_kills_the_next(
+    start_server, caller, factory, restored
+):
+    async def scenario(server):
+        async with caller(server, burst((0.5, 1), (14, 15))) as call:
+            await call.call()
+            await call.wait_event("reply.done")
+            worker_of(server).kill()
+            await call.wait_event("worker.restarting", within_s=3)
+            ready = await call.wait_event("worker.ready", within_s=12)
+            assert ready["restored"] is restored
+            assert len(call.of_type("error")) == (0 if restored else 1)
+            async with asyncio.timeout(20):
+                while len(started := call.of_type("reply.started")) < 2:
+                    await asyncio.sleep(0.1)
+            assert [e["reply_id"] for e in started] == ([1, 2] if restored else [1, 1])
+
+    with start_server(factory) as server:
+        asyncio.run(scenario(server))
+
+
 def test_a_call_whose_sound_stops_is_ended_and_its_slot_is_free(start_server, caller):
     async def scenario(server):
         async with caller(server, burst((0, 1)), mute_after_s=2) as call:

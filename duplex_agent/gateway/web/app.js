@@ -64,7 +64,9 @@ async function askServer() {
   let state = "gone";
   let detail = "";
   try {
-    ({ status: state, detail } = await (await fetch("readyz")).json());
+    let agent;
+    ({ status: state, detail, agent } = await (await fetch("readyz")).json());
+    at("stat-model").textContent = agent?.llm_model ?? agent?.thinker ?? "–";
   } catch { /* no server, or something else on its port */ }
   showServer(state);
   if (state === "ready") {
@@ -140,11 +142,13 @@ const handlers = {
     showFloor("waiting");
     showProblem(new Problem("restarting"));
   },
-  "worker.ready": () => {
+  "worker.ready": (event) => {
     showServer("ready");
     showFloor("listening");
     hideProblem("restarting");
-    transcript.note("The agent was restarted. It remembers nothing of what was said before.");
+    transcript.note(event.restored
+      ? "The agent was restarted. It remembers what was said up to its last reply."
+      : "The agent was restarted. It remembers nothing of what was said before.");
   },
   // An error with a code is the server's and ends the call; one without is the conversation's.
   "error": (event) => showProblem(new Problem(event.code ? "ended" : "speechless", event.message)),

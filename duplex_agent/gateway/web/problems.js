@@ -6,19 +6,19 @@ const TEXTS = {
   denied: ["The microphone is blocked.", "Allow it for this page in the address bar, then start again."],
   absent: ["No microphone was found.", "Plug one in or switch it on in the system settings, then start again."],
   taken: ["The microphone cannot be opened.", "Another program may hold it. Close that program, then start again."],
-  unplugged: ["The microphone went away.", "Plug it in again, then start a new conversation."],
+  unplugged: ["Microphone disconnected.", "Plug it in again, then start a new conversation."],
   gone: ["The server does not answer.", "Check that it is running (make serve), then start again."],
   full: ["The agent is in another conversation.", "It speaks with one person at a time. Try again in a moment."],
   starting: ["The agent is not ready yet.", "It is still loading. Try again in a few seconds."],
   broken: ["The agent does not start.", ""],
-  restarting: ["The agent crashed and is being restarted.", "Stay on this page: the conversation starts afresh as soon as it is back."],
+  restarting: ["The agent crashed and is being restarted.", "Stay on this page: the conversation goes on as soon as it is back."],
   refused: ["The server refused the call.", ""],
   offline: ["This computer has no network interface.", "Browsers carry calls over one even to the same machine. Switch Wi-Fi on; it need not lead anywhere."],
-  unreachable: ["No connection came about.", "The page loads, but sound does not get through. A firewall or VPN may block UDP."],
+  unreachable: ["Could not connect.", "The page loads, but audio does not get through. A firewall or VPN may block UDP."],
   lost: ["The connection was lost.", "Start again when the network is back."],
   speechless: ["The agent could not answer.", ""],
   ended: ["The conversation has ended.", ""],
-  silent: ["The browser holds the sound back.", "Click anywhere on the page to hear the agent."],
+  silent: ["Audio is blocked until you click.", "Click anywhere on the page to hear the agent."],
 };
 
 /** An error whose `kind` names one of the texts; `detail` replaces the second sentence. */
