@@ -1,4 +1,4 @@
-"""Command line: ``duplex-evals list | run | compare | load``.
+"""Command line: ``duplex-evals list | run | compare | diff | load``.
 
 Exit codes: 0 passed, 1 a gate failed or a conversation could not be held, 2 wrong usage or results
 that cannot be stored, 3 the system under test could not be reached.
@@ -71,6 +71,24 @@ def compare(
 
     write_comparison([read_report(folder) for folder in folders], folders, out)
     typer.echo(out / "compare.html")
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="folder of a run")],
+    after: Annotated[Path, typer.Argument(help="folder of a later run of the same suite")],
+) -> None:
+    """Compare the conversations of two runs bit for bit; exit 1 when one differs."""
+    from duplex_evals.report.differences import differences
+
+    found = differences(before, after)
+    for difference in found:
+        if not difference.equal:
+            typer.echo(difference)
+    equal = sum(difference.equal for difference in found)
+    typer.echo(f"{equal} of {len(found)} conversations are equal")
+    if equal < len(found):
+        raise typer.Exit(FAILED)
 
 
 @app.command()
