@@ -40,7 +40,7 @@ class Concealer:
         return filler
 
     def _repeat(self, samples: int) -> NDArray[np.float32]:
-        if self._lost >= FADE_PACKETS or not self._past.any():
+        if self._lost >= FADE_PACKETS:
             return np.zeros(samples, dtype=np.float32)
         period = self._past[-self._pitch() :]
         # The period is taken from sound that earlier holes have faded already: go on from there.

@@ -16,8 +16,8 @@ from scripts.mutation.operators import all_operators
 class Change:
     """What a mutant changes: this is how accepted survivors are named.
 
-    ``was`` and ``now`` are the changed lines without indentation, ``within`` is the function or
-    class around them ("" at the top of the module).
+    ``was`` and ``now`` are the changed lines without indentation and comments, ``within`` is the
+    function or class around them ("" at the top of the module).
     """
 
     module: str
@@ -113,7 +113,7 @@ def _mutant(module: str, source: str, text: str) -> Mutant:
 
 
 def _flat(lines: list[str]) -> str:
-    return re.sub(r"\s+", " ", " ".join(lines)).strip()
+    return re.sub(r"\s+", " ", " ".join(re.sub(r"  #.*", "", line) for line in lines)).strip()
 
 
 def _within(source: str, line: int) -> str:

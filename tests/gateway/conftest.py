@@ -188,11 +188,12 @@ class Caller:
         """The events of that type so far."""
         return [event for event in self.events if event["type"] == type_]
 
-    async def wait_event(self, type, within_s=10):
-        """The first event of ``type``, from the past or the next seconds."""
+    async def wait_event(self, type, within_s=10, after=None):
+        """The first event of ``type`` (behind the event ``after``), past or in the next seconds."""
+        start = 0 if after is None else self.events.index(after) + 1
         async with asyncio.timeout(within_s):
             while True:
-                for event in self.events:
+                for event in self.events[start:]:
                     if event["type"] == type:
                         return event
                 self._news.clear()

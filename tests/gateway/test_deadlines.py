@@ -26,3 +26,12 @@ def test_a_short_delay_is_made_up_for_and_a_stall_is_skipped():
     index, wait = deadlines.next(1.006)
     assert index == 51
     assert wait == pytest.approx(0.014)
+    assert deadlines.next(2.01) == (100, 0.0)
+    assert deadlines.skipped == 46 + 48
+
+
+def test_exactly_as_late_as_allowed_is_no_stall():
+    deadlines = Deadlines(0.25, 1.0)
+    deadlines.next(8.0)
+    assert deadlines.next(9.25) == (1, 0.0)
+    assert deadlines.next(10.75) == (11, 0.0)  # was due at 8.5: 9 steps late

@@ -1,4 +1,7 @@
-"""The queue towards the listener: order, bounds, flush, and what was played."""
+"""The queue towards the listener: order, bounds, flush, and what was played.
+
+Exact at 24 kHz: a tick is 1920 samples, a packet 480.
+"""
 
 import numpy as np
 import pytest
@@ -17,21 +20,46 @@ def ramp(block):
     return (np.arange(start, start + AGENT_TICK_SAMPLES) / 1e6 + 0.1).astype(np.float32)
 
 
+def speech(samples):
+    """Samples that all differ, none silent."""
+    return (np.arange(samples) / 1e6 + 0.1).astype(np.float32)
+
+
+def hush(samples):
+    """Samples that all differ, all silent."""
+    return (np.arange(1, samples + 1) * (9e-5 / samples)).astype(np.float32)
+
+
+def pop_all(playout):
+    """Everything that waits, without the silence after it."""
+    waiting = playout._queue.size
+    frames = [playout.pop() for _ in range(-(-waiting // 480))]
+    for frame in frames:
+        assert (frame.shape, frame.dtype) == ((480,), np.float32)
+    out = np.concatenate([*frames, np.zeros(0, np.float32)])
+    assert not out[waiting + FADE_SAMPLES :].any()  # a gap begins with a fade
+    return out[:waiting]
+
+
 def test_what_goes_in_comes_out_in_order_and_is_counted():
     playout = Playout()
-    playout.push(ramp(0))
-    playout.push(ramp(1))
-    out = np.concatenate([playout.pop() for _ in range(8)])
-    np.testing.assert_array_equal(out, np.concatenate([ramp(0), ramp(1)]))
-    assert playout.played_ms == 160
-    assert playout.underruns == 0
+    for block in range(25):
+        playout.push(ramp(block))
+        assert playout.depth_ms == 80
+        np.testing.assert_array_equal(pop_all(playout), ramp(block))
+    assert (playout.played_ms, playout.underruns, playout.dropped_ms) == (2000, 0, 0)
 
 
-def test_an_empty_queue_gives_silence_that_does_not_count_as_played():
+def test_what_is_missing_is_silence_that_does_not_count_as_played():
     playout = Playout()
+    playout.push(speech(239))
+    fade = speech(239)[-1] * (1 - np.linspace(0, 1, FADE_SAMPLES, dtype=np.float32))
+    expected = np.concatenate([speech(239), fade, np.zeros(480 - 239 - FADE_SAMPLES)])
+    np.testing.assert_allclose(playout.pop(), expected, rtol=1e-6)
+    assert (playout.played_ms, playout.underruns) == (9, 1)
     assert not playout.pop().any()
-    assert playout.played_ms == 0
-    assert playout.underruns == 1
+    assert (playout.played_ms, playout.underruns) == (9, 2)
+    assert playout.pop().dtype == np.float32
 
 
 def test_flush_fades_within_8_ms_and_says_what_will_not_be_heard():
@@ -47,7 +75,7 @@ def test_flush_fades_within_8_ms_and_says_what_will_not_be_heard():
     assert not playout.pop().any()
 
 
-def speech(ticks, hz=440):
+def tone(ticks, hz=440):
     """A loud tone, tick by tick."""
     t = np.arange(ticks * AGENT_TICK_SAMPLES) / AGENT_RATE_HZ
     return np.split((0.5 * np.sin(2 * np.pi * hz * t)).astype(np.float32), ticks)
@@ -67,7 +95,7 @@ def stopped(tick):
 @pytest.mark.parametrize("depth_ms", [0, 20, 80])
 def test_a_flush_does_not_click_however_much_waits(depth_ms):
     playout = Playout()
-    *said, last = speech(4)
+    *said, last = tone(4)
     heard = []
     for tick in said:
         playout.push(tick)
@@ -84,7 +112,7 @@ def test_a_flush_does_not_click_however_much_waits(depth_ms):
 
 def test_a_flush_in_a_gap_keeps_silent():
     playout = Playout()
-    said, last = speech(2)
+    said, last = tone(2)
     playout.push(said)
     heard = [playout.pop() for _ in range(6)]
     playout.flush(stopped(last))
@@ -105,7 +133,7 @@ def test_a_flush_without_a_tick_fades_what_waits_though_it_be_less_than_8_ms():
 def test_a_late_tick_leaves_a_gap_without_clicks(late_ticks):
     playout = Playout()
     heard = []
-    for tick in (said := speech(6)):
+    for tick in (said := tone(6)):
         playout.push(tick)
         heard += [playout.pop() for _ in range(4 + 4 * late_ticks)]
     assert playout.underruns == 6 * 4 * late_ticks
@@ -114,7 +142,7 @@ def test_a_late_tick_leaves_a_gap_without_clicks(late_ticks):
 
 def test_an_overflow_drops_the_oldest_without_a_click():
     playout = Playout()
-    first, *more = speech(5)
+    first, *more = tone(5)
     playout.push(first)
     heard = [playout.pop()]
     for tick in more:
@@ -125,22 +153,62 @@ def test_an_overflow_drops_the_oldest_without_a_click():
     assert largest_step(heard) <= 1.02 * largest_step([first])
 
 
-def test_silence_settles_the_depth_between_its_marks():
+@pytest.mark.parametrize(
+    ("waiting", "part"),
+    [
+        (959, slice(0, 480)),  # 39 ms: the first 20 ms once more
+        (960, slice(0, 0)),
+        (2423, slice(0, 0)),
+    ],
+)
+def test_a_silent_block_is_doubled_in_part_while_less_than_40_ms_wait(waiting, part):
     playout = Playout()
-    for _ in range(3):
-        playout.push(SILENCE)
-    for _ in range(20):
-        for _ in range(4):
-            playout.pop()
-        playout.push(SILENCE)
-    assert 80 <= playout.depth_ms <= 180
-    shallow = Playout()
-    for _ in range(20):
-        shallow.push(SILENCE)
-        for _ in range(4):
-            shallow.pop()
-    assert shallow.depth_ms >= 40
-    assert shallow.underruns == 0
+    playout.push(speech(waiting))
+    playout.push(hush(1920))
+    expected = [speech(waiting), hush(1920), hush(1920)[part]]
+    np.testing.assert_array_equal(pop_all(playout), np.concatenate(expected))
+
+
+def test_a_silent_block_is_shortened_while_more_than_100_ms_wait():
+    playout = Playout()
+    playout.push(speech(2424))
+    playout.push(hush(1920))
+    expected = [speech(2424), hush(1920)[480:]]
+    np.testing.assert_array_equal(pop_all(playout), np.concatenate(expected))
+
+
+def test_a_block_is_silent_below_a_ten_thousandth():
+    playout = Playout()
+    playout.push(np.full(1920, 1e-4, np.float32))
+    assert playout.depth_ms == 80
+    playout = Playout()
+    playout.push(np.full(1920, -0.99e-4, np.float32))
+    assert playout.depth_ms == 100
+    playout = Playout()
+    playout.push(np.zeros(0, np.float32))
+    assert playout.depth_ms == 0
+
+
+def test_past_200_ms_the_oldest_is_dropped_and_what_follows_fades_in():
+    playout = Playout()
+    playout.push(speech(4800))
+    assert (playout.depth_ms, playout.dropped_ms) == (200, 0)
+    playout.push(speech(720))
+    playout.push(speech(480))
+    assert (playout.depth_ms, playout.dropped_ms) == (200, 50)
+    out = pop_all(playout)
+    np.testing.assert_array_equal(out[192:], [*speech(4800)[1392:], *speech(720), *speech(480)])
+    np.testing.assert_allclose(out[:192], speech(4800)[1200:1392] * np.linspace(0, 1, 192))
+
+
+@pytest.mark.parametrize(("samples", "faded"), [(4800, False), (4801, True)])
+def test_200_ms_are_kept_as_they_are_and_one_sample_more_is_not(samples, faded):
+    playout = Playout()
+    playout.push(speech(samples))
+    out = pop_all(playout)
+    assert len(out) == 4800
+    assert (out[0] == 0) == faded
+    np.testing.assert_array_equal(out[192:], speech(samples)[samples - 4608 :])
 
 
 def test_a_voice_is_never_stretched_or_cut_below_the_limit():
@@ -161,11 +229,11 @@ def test_the_queue_is_bounded_and_every_frame_is_whole(steps):
     for step in steps:
         if step == "pop":
             frame = playout.pop()
-            assert frame.shape == (FRAME_SAMPLES,)
+            assert frame.shape == (480,)
             assert np.isfinite(frame).all()
         elif step == "flush":
             playout.flush()
             assert playout.depth_ms <= 8
         else:
             playout.push(SILENCE if step == "silence" else ramp(0))
-        assert playout.depth_ms <= LIMIT_MS
+        assert playout.depth_ms <= 200
