@@ -1,11 +1,17 @@
 """The thinker on the pretrained model that the product ships with."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from duplex_agent import assets
 from duplex_agent.llm.chat import ChatFormat, chat_format
 from duplex_agent.llm.language_model import LanguageModel, find_language_model
-from duplex_agent.llm.load import DEFAULT_MODEL, embedding_table, load_thinker
+from duplex_agent.llm.load import DEFAULT_MODEL, embedding_table, load_thinker, shipped_thinker
 from duplex_agent.llm.thinker import Thinker
 
 pytestmark = pytest.mark.assets
@@ -117,3 +123,27 @@ def test_int8_mostly_says_what_fp32_says(exact: Thinker, chat: ChatFormat) -> No
         same += (wanted.argmax(-1) == got.argmax(-1)).tolist()
     assert np.mean(divergences) < 0.02
     assert np.mean(same) > 0.9
+
+
+def test_preparing_and_running_it_needs_none_of_the_packages_of_training(tmp_path: Path) -> None:
+    code = """
+import sys
+from duplex_agent.llm.load import shipped_thinker
+thinker = shipped_thinker()
+step = thinker.append(thinker.new_state(), thinker.embed(thinker.tokenizer.encode("Good day")))
+print(*step.logits.argsort()[-3:])
+print(sorted({"torch", "transformers", "gguf", "accelerate"} & set(sys.modules)))
+"""
+    place = {
+        "DUPLEX_ASSETS_DIR": str(tmp_path),
+        "DUPLEX_ASSET_SMOLLM2_135M_INSTRUCT": str(assets.path(DEFAULT_MODEL)),
+    }
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | place, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    likeliest, heavy = done.stdout.splitlines()
+    thinker = shipped_thinker()
+    ids = thinker.tokenizer.encode("Good day")
+    step = thinker.append(thinker.new_state(), thinker.embed(ids))
+    assert likeliest == " ".join(map(str, step.logits.argsort()[-3:]))
+    assert heavy == "[]"
