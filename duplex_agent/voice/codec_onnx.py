@@ -5,10 +5,11 @@ than the token. A state in, a state out: offline decoding is one step with all t
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from duplex_agent.runtime.onnx_session import Model, open_session, run
+from duplex_agent.runtime.onnx_session import open_session, run
 from duplex_agent.voice import synthesis
 from duplex_agent.voice.config import CODEC_KERNEL, CodecConfig
 from duplex_agent.voice.excitation import Array
@@ -17,20 +18,20 @@ from duplex_agent.voice.synthesis import SynthesisState, synthesize
 
 @dataclass(frozen=True)
 class CodecState:
-    """What decoding must remember: a tail per block [batch, width, 6], and the synthesis' own."""
+    """What decoding must remember: a tail per block [batch, width, 6], and the synthesis' own.
+
+    A state is never changed: decoding from it twice gives the same twice.
+    """
 
     tails: list[Array]
     synthesis: SynthesisState
-
-    def clone(self) -> "CodecState":
-        return CodecState([tail.copy() for tail in self.tails], self.synthesis.clone())
 
 
 class OnnxCodec:
     """The streaming decoder."""
 
-    def __init__(self, config: CodecConfig, model: Model) -> None:
-        """``model`` is that of ``codec_graph``. Raises CheckpointError when it cannot be run."""
+    def __init__(self, config: CodecConfig, model: Path) -> None:
+        """``model``: what ``codec_graph`` wrote. CheckpointError when it cannot be run."""
         self._config = config
         self._session = open_session(model)
 

@@ -4,14 +4,15 @@ It steps as ``reference.mouth`` does, in a fraction of the time.
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.runtime.checkpoint import under
-from duplex_agent.runtime.onnx_session import Model, open_session, run
+from duplex_agent.runtime.onnx_session import open_session, run
 from duplex_agent.voice.config import (
     FASTEST_TIME,
     LATENT_WIDTH,
@@ -31,7 +32,8 @@ OUTSIDE_GRAPHS = ("latent_", "head.start_time.", "head.end_time.")
 class MouthState:
     """Keys and values of the last ticks, [layers][B, H, <= window, D / H], and the position.
 
-    ``previous`` [B, 48] is the last token, normalised.
+    ``previous`` [B, 48] is the last token, normalised. A state is never changed: stepping from it
+    twice gives the same twice.
     """
 
     keys: list[Array]
@@ -39,24 +41,15 @@ class MouthState:
     position: int
     previous: Array
 
-    def clone(self) -> "MouthState":
-        return replace(
-            self,
-            keys=[k.copy() for k in self.keys],
-            values=[v.copy() for v in self.values],
-            previous=self.previous.copy(),
-        )
-
 
 class OnnxMouth:
     """Talker and flow head, one tick at a time."""
 
     def __init__(
-        self, config: MouthConfig, sampling: Sampling, weights: Weights, talker: Model, head: Model
+        self, config: MouthConfig, sampling: Sampling, weights: Weights, talker: Path, head: Path
     ) -> None:
-        """``talker`` and ``head``: see ``mouth_graph``; ``weights``: at least ``OUTSIDE_GRAPHS``.
-
-        Raises CheckpointError when ONNX Runtime cannot run the graphs.
+        """``talker`` and ``head``: what ``mouth_graph`` wrote; ``weights``: at least
+        ``OUTSIDE_GRAPHS``. CheckpointError when ONNX Runtime cannot run the graphs.
         """
         self.config, self.sampling = config, sampling
         self._mean, self._deviation = weights["latent_mean"], weights["latent_deviation"]

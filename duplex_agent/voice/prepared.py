@@ -20,7 +20,7 @@ TALKER, HEAD, CODEC, SPELLER, TIMING = (
     f"{name}.onnx" for name in ("talker", "head", "codec", "speller", "timing")
 )
 # Raise it whenever graphs of an older version must not be used any more.
-_VERSION: Final = 1
+_VERSION: Final = 2
 
 
 def prepared_graphs(weights: Path, precision: Precision) -> Path:
@@ -40,8 +40,7 @@ def prepared_graphs(weights: Path, precision: Precision) -> Path:
 
 def _write(weights: Path, precision: Precision, folder: Path) -> None:
     # Only writing graphs needs the onnx package; a start with everything cached does not load it.
-    import onnx
-
+    from duplex_agent.runtime.onnx_graph import write_model
     from duplex_agent.voice.codec_graph import codec_graph
     from duplex_agent.voice.mouth_graph import head_graph, talker_graph
     from duplex_agent.voice.text_graph import speller_graph, timing_graph
@@ -49,10 +48,10 @@ def _write(weights: Path, precision: Precision, folder: Path) -> None:
     mouth_config, codec_config = MouthConfig(), CodecConfig()
     phones_config, timing_config = PhonesConfig(), TimingConfig()
     mouth, _ = load_mouth_weights(weights / MOUTH_FILE, mouth_config)
-    onnx.save(talker_graph(mouth_config, mouth, precision), folder / TALKER)
-    onnx.save(head_graph(mouth_config.flow, mouth, precision), folder / HEAD)
+    write_model(talker_graph(mouth_config, mouth, precision), folder / TALKER)
+    write_model(head_graph(mouth_config.flow, mouth, precision), folder / HEAD)
     codec = load_codec_weights(weights / CODEC_FILE, codec_config)
-    onnx.save(codec_graph(codec_config, codec, precision), folder / CODEC)
+    write_model(codec_graph(codec_config, codec, precision), folder / CODEC)
     speller, timing = load_text_weights(weights / TEXT_FILE, phones_config, timing_config)
-    onnx.save(speller_graph(phones_config, speller), folder / SPELLER)
-    onnx.save(timing_graph(timing_config, timing), folder / TIMING)
+    write_model(speller_graph(phones_config, speller), folder / SPELLER)
+    write_model(timing_graph(timing_config, timing), folder / TIMING)

@@ -1,6 +1,6 @@
 """Pitch and filters of frames -> 24 kHz sound: shaped pulses and noise, an inverse STFT."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,9 +37,6 @@ class SynthesisState:
     phase: Phases
     hz: Array
     frames: NDArray[np.int64]
-
-    def clone(self) -> "SynthesisState":
-        return replace(self, **{name: array.copy() for name, array in vars(self).items()})
 
 
 def new_state(batch: int = 1) -> SynthesisState:

@@ -1,11 +1,12 @@
 """The speller and the timing model on ONNX Runtime, as ``reference`` has them."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.runtime.onnx_session import Model, open_session, run
+from duplex_agent.runtime.onnx_session import open_session, run
 from duplex_agent.voice.config import TEXT_LEFT, TEXT_RIGHT, PhonesConfig, TimingConfig
 from duplex_agent.voice.phones import character_ids
 
@@ -13,7 +14,7 @@ from duplex_agent.voice.phones import character_ids
 class _OnnxText:
     """Convolutions over a text, of which ``layers`` see how far around a symbol they look."""
 
-    def __init__(self, layers: int, model: Model) -> None:
+    def __init__(self, layers: int, model: Path) -> None:
         self.look_ahead, self.look_back = layers * TEXT_RIGHT, layers * TEXT_LEFT
         self._session = open_session(model)
 
@@ -25,8 +26,8 @@ class _OnnxText:
 class OnnxPhones(_OnnxText):
     """The speller."""
 
-    def __init__(self, config: PhonesConfig, model: Model) -> None:
-        """``model``: see ``speller_graph``. Raises CheckpointError when it cannot be run."""
+    def __init__(self, config: PhonesConfig, model: Path) -> None:
+        """``model``: what ``speller_graph`` wrote. CheckpointError when it cannot be run."""
         super().__init__(config.layers, model)
 
     def best_slots(self, text: str) -> list[int]:
@@ -40,8 +41,8 @@ class OnnxPhones(_OnnxText):
 class OnnxTiming(_OnnxText):
     """The duration model."""
 
-    def __init__(self, config: TimingConfig, model: Model) -> None:
-        """``model``: see ``timing_graph``. Raises CheckpointError when it cannot be run."""
+    def __init__(self, config: TimingConfig, model: Path) -> None:
+        """``model``: what ``timing_graph`` wrote. CheckpointError when it cannot be run."""
         super().__init__(config.layers, model)
 
     def seconds(self, phones: list[int]) -> list[float]:

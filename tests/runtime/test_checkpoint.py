@@ -100,3 +100,29 @@ def test_full_disk_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(CheckpointError, match="No space left"):
         checkpoint.save(tmp_path / "w.safetensors", {"m": np.zeros(2)}, {}, int8=False)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"),
+    [
+        ({"a": (2,), "b": (1,)}, r"b is nothing, not \[1\]"),
+        ({"a": (3,)}, r"a is \[2\], not \[3\]"),
+        ({}, r"a is \[2\], not nothing"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(
+    wanted: dict[str, tuple[int, ...]], message: str
+) -> None:
+    with pytest.raises(CheckpointError, match=f"do not fit the ear: {message}"):
+        checkpoint.check_shapes("the ear", {"a": np.zeros(2)}, wanted)
+    checkpoint.check_shapes("the ear", {"a": np.zeros(2)}, {"a": (2,)})
+
+
+def test_a_fingerprint_changes_with_the_bytes(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    file.write_bytes(b"abc")
+    assert checkpoint.fingerprint(file) == "ba7816bf8f01cfea"
+    with pytest.raises(CheckpointError, match="missing; reinstall"):
+        checkpoint.fingerprint(tmp_path / "none")
+    with pytest.raises(CheckpointError, match="cannot read"):
+        checkpoint.fingerprint(tmp_path)

@@ -1,14 +1,13 @@
 """The voice on PyTorch's modules, several times slower: what the served one is compared with."""
 
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
 from duplex_agent.voice.reference.codec import CodecDecoder, CodecState
-from duplex_agent.voice.reference.mouth import Mouth
+from duplex_agent.voice.reference.mouth import Mouth, MouthState
 from duplex_agent.voice.reference.mouth_file import load_mouth
 from duplex_agent.voice.reference.phones import Phones
 from duplex_agent.voice.reference.timing import Timing
@@ -23,12 +22,12 @@ class TorchMouth:
         self._mouth = mouth
         self.config, self.sampling = mouth.config, mouth.sampling
 
-    def new_state(self, batch: int = 1) -> Any:
+    def new_state(self, batch: int = 1) -> MouthState:
         return self._mouth.new_state(batch)
 
     def step(
-        self, slots: Array, thinker: Array, noise: Array, state: Any, steps: int
-    ) -> tuple[Array, Any]:
+        self, slots: Array, thinker: Array, noise: Array, state: MouthState, steps: int
+    ) -> tuple[Array, MouthState]:
         """As ``OnnxMouth.step``."""
         told, thought, drawn = (torch.from_numpy(x) for x in (slots, thinker, noise))
         token, state = self._mouth.step(told, thought, drawn, state, steps)

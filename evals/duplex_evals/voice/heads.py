@@ -7,7 +7,6 @@ on every token that is fed back, in standard deviations: what one wrong token do
 is where discrete and continuous tokens are said to differ (Flow-Omni, arXiv 2412.04917).
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
@@ -18,12 +17,13 @@ import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from torch import Tensor, nn
 
+from duplex_agent.voice.config import LATENT_WIDTH
 from duplex_agent.voice.reference.mouth import Mouth, MouthState
 from duplex_agent.voice.reference.mouth_file import load_mouth
 from duplex_agent.voice.reference.mouth_fsq import CodeMouth, from_codes, to_codes
-from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
+from duplex_agent.voice.reference.voice import TorchMouth
+from duplex_agent.voice.voice import Array, Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.voice.evaluate import SENTENCES, STRESS
@@ -34,23 +34,23 @@ SHAKEN: Final = (0.0, 0.5, 1.0)
 _SEED: Final = 7
 
 
-class ShakenMouth(nn.Module):
+class ShakenMouth(TorchMouth):
     """A mouth whose last token reaches it with noise of ``spread`` standard deviations."""
 
     def __init__(self, mouth: Mouth, spread: float) -> None:
-        super().__init__()
-        self.mouth, self.config, self.spread = mouth, mouth.config, spread
-        self.new_state: Callable[..., MouthState] = mouth.new_state
+        super().__init__(mouth)
+        self._spread, self._codes = spread, isinstance(mouth, CodeMouth)
         self._rng = torch.Generator().manual_seed(_SEED)
 
     def step(
-        self, slots: Tensor, thinker: Tensor, noise: Tensor, state: MouthState, steps: int
-    ) -> tuple[Tensor, MouthState]:
-        """As ``Mouth.step``; codes stay codes."""
-        shaken = state.previous + self.spread * torch.randn(noise.shape, generator=self._rng)
-        if isinstance(self.mouth, CodeMouth):
+        self, slots: Array, thinker: Array, noise: Array, state: MouthState, steps: int
+    ) -> tuple[Array, MouthState]:
+        """As ``TorchMouth.step``; codes stay codes."""
+        drawn = torch.randn(len(noise), LATENT_WIDTH, generator=self._rng)
+        shaken = state.previous + self._spread * drawn
+        if self._codes:
             shaken = from_codes(to_codes(shaken))
-        return self.mouth.step(slots, thinker, noise, replace(state, previous=shaken), steps)
+        return super().step(slots, thinker, noise, replace(state, previous=shaken), steps)
 
 
 def voice_of(text: str, spread: float) -> tuple[str, Voice]:
@@ -61,8 +61,8 @@ def voice_of(text: str, spread: float) -> tuple[str, Voice]:
         raise EvalError(f"{text!r} is no mouth: write NAME=FILE:STEPS")
     mouth, _ = load_mouth(Path(file))
     base = load_voice(VoiceSettings(flow_steps=int(steps)))
-    shaken: nn.Module = ShakenMouth(mouth, spread)
-    return name, Voice(base.phones, base.timing, shaken, base.codec, base.settings)  # type: ignore[arg-type]
+    shaken = ShakenMouth(mouth, spread)
+    return name, Voice(base.phones, base.timing, shaken, base.codec, base.settings)
 
 
 def spoken(voice: Voice, texts: list[str], title: str) -> list[Row]:
