@@ -1,13 +1,9 @@
-"""Skips `gpu` tests where there is no NVIDIA GPU, and marks what keeps pace with a clock."""
+"""Skips `gpu` tests where there is no NVIDIA GPU."""
 
 import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
-
-REALTIME = ("browser", "engine", "gateway", "llm/remote", "evals/network")
-
 
 def _gpu_present() -> bool:
     if shutil.which("nvidia-smi") is None:
@@ -17,10 +13,6 @@ def _gpu_present() -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    folders = [Path(__file__).parent / name for name in REALTIME]
-    for item in items:
-        if any(item.path.is_relative_to(folder) for folder in folders):
-            item.add_marker(pytest.mark.realtime)
     marked = [item for item in items if item.get_closest_marker("gpu")]
     if marked and not _gpu_present():
         for item in marked:

@@ -22,6 +22,7 @@ from duplex_agent.engine.sessions import DEFAULT_FACTORY
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.realtime,
     pytest.mark.assets,
     pytest.mark.slow,
     pytest.mark.timeout(600),

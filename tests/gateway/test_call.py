@@ -9,6 +9,8 @@ import numpy as np
 import psutil
 import pytest
 
+pytestmark = pytest.mark.realtime
+
 
 def burst(*spans, hz=440):
     """48 kHz: a tone in each (start, end) in seconds."""

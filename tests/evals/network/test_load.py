@@ -37,6 +37,7 @@ def row(callers, **changed):
 
 
 @pytest.mark.slow
+@pytest.mark.realtime
 def test_the_largest_number_of_callers_is_what_the_server_has_slots_for(
     gateway, user_sound, tmp_path
 ):

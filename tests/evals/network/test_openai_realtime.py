@@ -36,6 +36,7 @@ def converse(url, pcm, scenario=PLAIN):
     return record
 
 
+@pytest.mark.realtime
 def test_an_answer_is_heard_and_its_words_are_kept(peer, user_sound, key):
     with peer("realtime", 300) as url:
         record = converse(url, user_sound(1.0, 1.0, 5.0))
@@ -52,6 +53,7 @@ def test_an_answer_is_heard_and_its_words_are_kept(peer, user_sound, key):
     ).items()
 
 
+@pytest.mark.realtime
 def test_a_barge_in_throws_away_what_waits_and_tells_what_was_heard(peer, user_sound, key):
     with peer("realtime", 300) as url:
         record = converse(url, user_sound(1.0, 1.0, 1.6, 0.5, 1.0))
@@ -63,6 +65,7 @@ def test_a_barge_in_throws_away_what_waits_and_tells_what_was_heard(peer, user_s
     assert abs(heard_ms - (first[1] - first[0])) < 30
 
 
+@pytest.mark.realtime
 def test_the_webrtc_door_sends_a_form_and_its_key(peer, user_sound, key):
     with peer("echo", 0) as url:
         record, heard = uvloop.run(

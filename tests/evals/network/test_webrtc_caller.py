@@ -28,6 +28,7 @@ def converse(url, pcm, calibration=NONE, scenario=PLAIN, seed=0):
     return record
 
 
+@pytest.mark.realtime
 def test_the_path_measures_the_same_for_every_chirp(webrtc_calibration):
     assert webrtc_calibration.n >= 5
     assert webrtc_calibration.spread_ms < WITHIN_MS
@@ -46,6 +47,7 @@ def test_a_delay_is_read_off_the_probe_exactly():
         measure(np.zeros_like(sound))
 
 
+@pytest.mark.realtime
 def test_a_known_response_latency_comes_back_after_calibration(
     peer, user_sound, webrtc_calibration
 ):
@@ -56,6 +58,7 @@ def test_a_known_response_latency_comes_back_after_calibration(
     assert abs(reply_to(listen(record), turn).latency_ms - 700) < WITHIN_MS
 
 
+@pytest.mark.realtime
 def test_a_known_stop_latency_comes_back_after_calibration(peer, user_sound, webrtc_calibration):
     with peer("talker", 400) as url:
         record = converse(url, user_sound(2.5, 1.0, 1.0), webrtc_calibration)
@@ -63,6 +66,7 @@ def test_a_known_stop_latency_comes_back_after_calibration(peer, user_sound, web
     assert abs(speech[1] - 2500 - 400) < WITHIN_MS
 
 
+@pytest.mark.realtime
 def test_lost_packets_are_lost_on_the_way(peer, user_sound):
     lossy = PLAIN.model_copy(update={"conditions": Conditions(loss=0.3)})
     with peer("echo", 0) as url:
@@ -73,6 +77,7 @@ def test_lost_packets_are_lost_on_the_way(peer, user_sound):
     assert 0.1 < (packets < 0.01).mean() < 0.6
 
 
+@pytest.mark.realtime
 def test_a_conversation_with_the_gateway_gives_both_channels_and_its_events(
     gateway, user_sound, webrtc_calibration, tmp_path
 ):
