@@ -49,9 +49,8 @@ def mel_filters() -> Exact:
 @lru_cache(maxsize=1)
 def window() -> Exact:
     """The periodic Hann window, [400]."""
-    phases = np.arange(FRAME_SAMPLES) * (2 * np.pi / FRAME_SAMPLES)
-    hann: Exact = 0.5 - 0.5 * np.cos(phases)
-    return hann
+    phases = np.linspace(0.0, 2 * np.pi, FRAME_SAMPLES, endpoint=False)
+    return 0.5 - 0.5 * np.cos(phases)
 
 
 def log_mel(pcm: Array) -> Array:

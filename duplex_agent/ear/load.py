@@ -41,7 +41,7 @@ def load_ear(
     # First, for what reading it takes for a moment is then used by the rest.
     tokenizer = text.tokenizer
     transcriber = Transcriber(_decoder(), prepared.silence(), prepared.second_pass())
-    ear = StreamingEar(prepared.encoder(), transcriber, tokenizer, text.embedding)
+    ear = StreamingEar(prepared.encoder(), transcriber, tokenizer, text.rows)
     if tokens == "words":
         return ear
     adapter = prepared_adapter(ADAPTER, text.embedding, language.fingerprint)

@@ -5,6 +5,7 @@ into words; a word is a few tokens in the thinker's embedding space: those of it
 the neural adapter made of its ticks.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -20,6 +21,9 @@ from duplex_agent.ear.transcriber import Transcriber
 from duplex_agent.ear.utterance import Sentence, Word
 from duplex_agent.errors import AudioError
 from duplex_agent.llm.text_tokenizer import TextTokenizer
+
+Embeddings = Callable[[Sequence[int]], NDArray[np.float32]]
+"""Token ids to their embeddings [n, width]."""
 
 _FLUSH_TICKS: Final = 12
 # The thinker takes a word that is half another one for neither: the likeliest counts for more.
@@ -65,16 +69,16 @@ class StreamingEar:
         encoder: TickEncoder,
         transcriber: Transcriber,
         tokenizer: TextTokenizer,
-        embedding_table: NDArray[np.float32],
+        embeddings: Embeddings,
         adapter: AdapterStream | None = None,
     ) -> None:
-        """``embedding_table`` [vocabulary, width] is the thinker's, ``tokenizer`` as well; an
-        ``adapter`` gives words their tokens in place of both.
+        """``embeddings`` and ``tokenizer`` are the thinker's; an ``adapter`` gives words their
+        tokens in place of both.
         """
         self._encoder = encoder
         self._transcriber = transcriber
         self._tokenizer = tokenizer
-        self._table = embedding_table
+        self._embeddings = embeddings
         self._adapter = adapter
 
     @property
@@ -84,7 +88,9 @@ class StreamingEar:
 
     def with_adapter(self, adapter: AdapterStream) -> "StreamingEar":
         """The same ear; its words carry what ``adapter`` makes of their ticks."""
-        return StreamingEar(self._encoder, self._transcriber, self._tokenizer, self._table, adapter)
+        return StreamingEar(
+            self._encoder, self._transcriber, self._tokenizer, self._embeddings, adapter
+        )
 
     def new_state(self) -> EarState:
         """A state that has heard nothing."""
@@ -97,7 +103,7 @@ class StreamingEar:
         best = spellings[0][0]
         alike = [(ids, share) for ids, share in spellings if len(ids) == len(best)]
         shares = np.array([share for _, share in alike], np.float32) ** _SURENESS
-        rows = self._table[np.array([ids for ids, _ in alike])]
+        rows = np.stack([self._embeddings(ids) for ids, _ in alike])
         return np.einsum("r,rnw->nw", shares / shares.sum(), rows)
 
     def step(self, state: EarState, pcm: NDArray[np.float32]) -> Hearing:

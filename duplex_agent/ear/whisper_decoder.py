@@ -23,6 +23,7 @@ from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
 from duplex_agent.errors import CheckpointError
 from duplex_agent.runtime.disk_cache import derived_folder
 from duplex_agent.runtime.onnx_session import Precision, open_session
+from duplex_agent.runtime.stored_rows import StoredRows
 
 _PART: Final = "whisper-tiny.en"
 # Raise it whenever graphs of an older one must not be used any more.
@@ -86,7 +87,7 @@ class WhisperDecoder:
         config = json.loads(assets.path(f"{_PART}-config").read_text("utf-8"))
         self._never_first: list[int] = config["suppress_ids_begin"]
         folder = _prepared(config["suppress_ids"], self._end + 1, precision)
-        self._embedding: NDArray[np.float16] = np.load(folder / _EMBEDDING_FILE, mmap_mode="r")
+        self._embedding = StoredRows(folder / _EMBEDDING_FILE)
         self._places: Array = np.load(folder / _PLACES_FILE)
         self._projection = open_session(folder / _SOUND_FILE)
         self._reader = open_session(folder / _READER_FILE)
@@ -128,7 +129,8 @@ class WhisperDecoder:
 
     def _rows(self, ids: list[int], first: int) -> Array:
         """Inputs of the pieces ``ids`` from place ``first`` on."""
-        return self._embedding[ids].astype(np.float32) + self._places[first : first + len(ids)]
+        pieces: Array = self._embedding[ids].astype(np.float32)
+        return pieces + self._places[first : first + len(ids)]
 
     def _piece(self, id_: int, logits: Array) -> ReadPiece:
         above = logits - logits[id_]
