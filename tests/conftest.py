@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+
 def _gpu_present() -> bool:
     if shutil.which("nvidia-smi") is None:
         return False

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from duplex_agent.errors import DuplexError
+from duplex_agent.printable import printable
+from duplex_agent.terminal import Console, say_error
 from duplex_evals.errors import TargetError
 
+NAME: Final = "duplex-evals"
 FAILED: Final = 1
 USAGE: Final = 2
 CONNECTION: Final = 3
@@ -70,7 +72,7 @@ def compare(
     from duplex_evals.report.write import write_comparison
 
     write_comparison([read_report(folder) for folder in folders], folders, out)
-    typer.echo(out / "compare.html")
+    typer.echo(printable(str(out / "compare.html")))
 
 
 @app.command()
@@ -107,17 +109,13 @@ def load(
 def main() -> None:
     """Entry point: expected errors become one line and an exit code."""
     try:
-        app(prog_name="duplex-evals")
+        app(prog_name=NAME)
     except TargetError as error:
-        _say(error)
+        say_error(NAME, error)
         raise SystemExit(CONNECTION) from error
     except DuplexError as error:
-        _say(error)
+        say_error(NAME, error)
         raise SystemExit(USAGE) from error
     except KeyboardInterrupt:
-        _say("stopped; finished conversations are kept, the same command goes on")
+        say_error(NAME, "stopped; finished conversations are kept, the same command goes on")
         raise SystemExit(130) from None
-
-
-def _say(message: object) -> None:
-    typer.secho(f"duplex-evals: {message}", err=True, fg=typer.colors.RED)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import typer
 
 from duplex_agent.errors import DuplexError
+from duplex_agent.terminal import say_error
 
 
 def run(main: Callable[..., None], name: str) -> None:
@@ -12,5 +13,5 @@ def run(main: Callable[..., None], name: str) -> None:
     try:
         typer.run(main)
     except DuplexError as error:
-        typer.secho(f"{name}: {error}", err=True, fg=typer.colors.RED)
+        say_error(name, error)
         raise SystemExit(1) from error

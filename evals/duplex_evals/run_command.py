@@ -7,7 +7,6 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -18,6 +17,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
+from duplex_agent.terminal import Console
 from duplex_evals.conversation.scenario import Scenario, read_scenarios
 from duplex_evals.errors import EvalError, TargetError
 from duplex_evals.families.suites import SUITES, suite
@@ -78,7 +78,7 @@ def run_order(order: Order, console: Console) -> bool:
         folders.append(folder)
     if len(reports) > 1:
         write_comparison(reports, folders, order.out)
-        console.print(f"side by side: {order.out / 'compare.html'}", highlight=False)
+        console.print(f"side by side: {order.out / 'compare.html'}")
     return all(not r.failed and all(ok for ok, _ in r.gates) for r in reports)
 
 
@@ -139,13 +139,13 @@ def _duplex(
                 found[outcome.scenario.id] = outcome
                 bar.advance(task)
                 if outcome.error:
-                    bar.console.print(f"{outcome.scenario.id}: {outcome.error}", highlight=False)
+                    bar.console.print(f"{outcome.scenario.id}: {outcome.error}")
         except (TargetError, KeyboardInterrupt):
             finished = [o for o in found.values() if not o.error]
             if finished:
                 write_report(build(finished, meta, folder, target.abilities), folder)
             raise
-    console.print(f"{target.name}: measuring {len(found)} conversations", highlight=False)
+    console.print(f"{target.name}: measuring {len(found)} conversations")
     ordered = [found[s.id] for s in scenarios]
     return build(ordered, meta, folder, target.abilities)
 
@@ -165,7 +165,7 @@ def _wavchat(order: Order, text: str, target: Target, folder: Path, console: Con
                 outcomes.append(outcome)
                 bar.advance(task)
                 yield outcome
-        console.print(f"{target.name}: listening to {len(outcomes)} replies", highlight=False)
+        console.print(f"{target.name}: listening to {len(outcomes)} replies")
 
     # records of other weights are other records
     kept = folder / sha256(_version(target).encode()).hexdigest()[:10]
@@ -198,7 +198,7 @@ def _slug(name: str) -> str:
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -217,10 +217,10 @@ def _print(report: Report, folder: Path, console: Console) -> None:
     if table.rows:
         console.print(table)
     for passed, text in report.gates:
-        console.print(f"{'pass' if passed else 'FAIL'}  {text}", highlight=False, markup=False)
+        console.print(f"{'pass' if passed else 'FAIL'}  {text}")
     if report.failed:
-        console.print(f"{len(report.failed)} conversations could not be held", highlight=False)
-    console.print(f"report: {folder / 'report.html'}", highlight=False)
+        console.print(f"{len(report.failed)} conversations could not be held")
+    console.print(f"report: {folder / 'report.html'}")
 
 
 def show_suites(console: Console) -> None:
@@ -238,4 +238,4 @@ def show_suites(console: Console) -> None:
     table.add_row(WAVCHAT, "", "every row of the WavChat survey's table")
     console.print(table)
     agents = str(targets.__doc__).partition("\n\n")[2].strip()
-    console.print(f"agents\n{agents}", highlight=False, markup=False)
+    console.print(f"agents\n{agents}")

@@ -60,7 +60,8 @@ def test_gpl_code_is_imported_by_training_only():
 def test_everything_is_printed_through_the_console_that_lets_no_text_act():
     users = {
         module
-        for module, file in modules("duplex_agent").items()
+        for package in ("duplex_agent", "duplex_evals")
+        for module, file in modules(package).items()
         for name in imported(file)
         if name.startswith("rich.console")
     }

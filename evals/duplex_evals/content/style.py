@@ -19,7 +19,6 @@ from typing import Annotated, Final
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -27,6 +26,7 @@ from duplex_agent.llm.chat import EXAMPLES, SYSTEM_PROMPT, ChatFormat, chat_form
 from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
 from duplex_agent.llm.sampling import Sampler, Sampling
 from duplex_agent.llm.thinker import Thinker
+from duplex_agent.terminal import Console
 from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions
 

@@ -15,7 +15,6 @@ from typing import Annotated, Final
 import numpy as np
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -34,6 +33,7 @@ from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime.onnx_session import Precision
+from duplex_agent.terminal import Console
 from duplex_evals import command
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.performance.ctranslate2_decoder import Ctranslate2Decoder
@@ -89,9 +89,9 @@ def main(
         table.add_row(name, *shown, f"{mean / first:.2f}")
     console = Console()
     console.print(table)
-    console.print(f"of it the encoder: mean {np.mean(parts.encoder_ms):.1f}", highlight=False)
+    console.print(f"of it the encoder: mean {np.mean(parts.encoder_ms):.1f}")
     for name, ms in parts.adapter_ms.items():
-        console.print(f"on top, neural adapter at {name}: mean {np.mean(ms):.1f}", highlight=False)
+        console.print(f"on top, neural adapter at {name}: mean {np.mean(ms):.1f}")
     _print_equal(console, before.readings)
 
 
@@ -150,7 +150,7 @@ def _print_equal(console: Console, readings: list[tuple[Array, list[int], list[i
     console.print(f"readings that CTranslate2 makes alike in float32, of {len(readings)}:")
     for name, read in found.items():
         same = sum(ids == ours for ids, ours in zip(wanted, read, strict=True))
-        console.print(f"  {name}: {same}", highlight=False)
+        console.print(f"  {name}: {same}")
 
 
 def _first_pieces(decoder: Decoder, features: Array, written: list[int]) -> list[int]:

@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import typer
 import uvloop
-from rich.console import Console
 
+from duplex_agent.terminal import Console
 from duplex_evals.conversation.record import Record
 from duplex_evals.conversation.scenario import Anchor, Item, Scenario
 from duplex_evals.conversation.user_channel import UserChannel

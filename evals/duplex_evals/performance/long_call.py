@@ -20,13 +20,13 @@ import numpy as np
 import psutil
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from duplex_agent.clock import TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.engine.conversation import Conversation
 from duplex_agent.offline.turns import TurnLog, TurnRow
+from duplex_agent.terminal import Console
 from duplex_evals.command import run
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.conversation.scenario import Clip

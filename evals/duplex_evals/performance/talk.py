@@ -19,7 +19,6 @@ import soundfile
 import soxr
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -32,6 +31,7 @@ from duplex_agent.clock import (
 from duplex_agent.engine.conversation import Conversation
 from duplex_agent.engine.executor import CpuExecutor
 from duplex_agent.offline.turns import TurnLog
+from duplex_agent.terminal import Console
 from duplex_evals.audio.onset import speech_end_ms, speech_onset_ms
 
 LEAD_S, TAIL_S = 0.5, 8.0

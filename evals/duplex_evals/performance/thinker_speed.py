@@ -13,11 +13,11 @@ from typing import Annotated, cast
 
 import numpy as np
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from duplex_agent.llm.load import DEFAULT_MODEL, Backend, load_thinker
 from duplex_agent.llm.thinker import Thinker, ThinkerState
+from duplex_agent.terminal import Console
 
 _FILL = 64  # positions per append while a context is filled
 

@@ -12,11 +12,11 @@ from typing import Annotated, Final
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import TICK_MS
+from duplex_agent.terminal import Console
 from duplex_agent.voice.reference.voice import load_torch_voice
 from duplex_agent.voice.voice import Voice, load_voice
 from duplex_evals import command
@@ -58,7 +58,7 @@ def main(limit: Annotated[int, typer.Option(help="Sentences.", min=1)] = 20) -> 
     console.print(_table("A tick", {name: cost.tick_ms for name, cost in costs.items()}))
     for name, cost in costs.items():
         factor = np.mean(cost.tick_ms) / TICK_MS
-        console.print(f"real-time factor, {name}: {factor:.3f}", highlight=False)
+        console.print(f"real-time factor, {name}: {factor:.3f}")
     first = {name: cost.first_ms for name, cost in costs.items()}
     console.print(_table("Until the first 80 ms of sound", first))
 

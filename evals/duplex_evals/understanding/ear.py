@@ -9,12 +9,12 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import TICK_MS
 from duplex_agent.ear.hearing import LOOK_AHEADS
 from duplex_agent.errors import AssetError
+from duplex_agent.terminal import Console
 from duplex_evals.content.estimates import mean
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.metrics.result import Figure

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from duplex_agent.ear.hearing import DEFAULT_TOKENS, LOOK_AHEADS, TokenKind
 from duplex_agent.ear.load import WEIGHTS
 from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.lora import DEFAULT_FILE
+from duplex_agent.terminal import Console
 from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding import ear, questions, quiet, remarks, text
@@ -54,14 +54,14 @@ def main(
         tokens,
     )
     for mark in (subject.mind_mark, subject.ear_mark):  # reads the files that the command names
-        console.print(f"measuring {mark}", highlight=False)
+        console.print(f"measuring {mark}")
     rows = ResultRows(out / "rows.jsonl")
     for name in chosen:
         report = _measure(name, subject, rows, limit or None)
         for table in (*report.tables, *report.details):
-            console.print(for_terminal(table), highlight=False)
+            console.print(for_terminal(table))
         files = write(out, report)
-        console.print(f"{name}: {', '.join(map(str, files))}", highlight=False)
+        console.print(f"{name}: {', '.join(map(str, files))}")
 
 
 def _measure(name: str, subject: Subject, rows: ResultRows, limit: int | None) -> PartReport:

@@ -8,9 +8,9 @@ words" is the writing that an ear without capitals and marks would give.
 from collections.abc import Sequence
 from typing import Final
 
-from rich.console import Console
 from rich.progress import track
 
+from duplex_agent.terminal import Console
 from duplex_evals.content.answers import holds_answer
 from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import Question, questions, voice_of

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_agent.duplex.parts import FlowOmni
 from duplex_agent.ear.hearing import Ear, HeardWord, Hearing, follow
 from duplex_agent.engine.conversation import Conversation
+from duplex_agent.terminal import Console
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.conversation.scenario import Clip
 from duplex_evals.errors import ClipError

@@ -11,9 +11,9 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 
+from duplex_agent.terminal import Console
 from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import read_rows, voice_of
 from duplex_evals.conversation.scenario import Conditions

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
-from rich.console import Console
 from rich.progress import track
 
+from duplex_agent.terminal import Console
 from duplex_evals.content.answers import holds_answer
 from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import Question, questions, read_rows

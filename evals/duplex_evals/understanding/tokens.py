@@ -17,7 +17,6 @@ import numpy as np
 import torch
 import typer
 from numpy.typing import NDArray
-from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ
@@ -32,6 +31,7 @@ from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.llm.settings import LlmSettings
+from duplex_agent.terminal import Console
 from duplex_agent.train.llm.batched import Writing, continuations
 from duplex_agent.train.llm.frozen_thinker import FrozenThinker
 from duplex_evals.command import run
@@ -155,7 +155,7 @@ def main(
             heard = [replace(w, embeddings=e) for w, e in zip(words, rows, strict=True)]
             found[name].right += question.right(asker.reply(heard))
     table = _table(found, wanted, seconds, right_in_writing)
-    Console().print(for_terminal(table), highlight=False)
+    Console().print(for_terminal(table))
 
 
 class _Thinker:

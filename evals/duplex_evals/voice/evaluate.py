@@ -15,12 +15,12 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from duplex_agent.llm.load import shipped_thinker
 from duplex_agent.llm.thinker import Thinker
 from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
+from duplex_agent.terminal import Console
 from duplex_agent.voice.config import step_times
 from duplex_agent.voice.spoken_text import speakable
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
@@ -174,10 +174,10 @@ def main(
     if stress:
         console.print(stress_table(agent, other, faults))
     if minutes:
-        console.print(drift_line(report["long"]), highlight=False)
+        console.print(drift_line(report["long"]))
     if len(by_steps) > 1:
-        console.print(f"plot: {plot_steps(out, by_steps, of_teacher)}", highlight=False)
-    console.print(f"figures: {write_report(out, report)}", highlight=False)
+        console.print(f"plot: {plot_steps(out, by_steps, of_teacher)}")
+    console.print(f"figures: {write_report(out, report)}")
 
 
 if __name__ == "__main__":

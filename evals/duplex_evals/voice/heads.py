@@ -14,10 +14,10 @@ from typing import Annotated, Final
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from duplex_agent.terminal import Console
 from duplex_agent.voice.config import LATENT_WIDTH
 from duplex_agent.voice.reference.mouth import Mouth, MouthState
 from duplex_agent.voice.reference.mouth_file import load_mouth

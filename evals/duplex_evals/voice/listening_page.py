@@ -16,11 +16,11 @@ import numpy as np
 import soundfile
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.runtime import checkpoint, torch_checkpoint
+from duplex_agent.terminal import Console
 from duplex_agent.train.voice.latent_cache import ENCODER_FILE, padded_pcm
 from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice

@@ -13,12 +13,12 @@ from typing import Annotated, Final
 import numpy as np
 import torch
 import typer
-from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.runtime import checkpoint, torch_checkpoint
+from duplex_agent.terminal import Console
 from duplex_agent.train.voice.latent_cache import ENCODER_FILE
 from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES
 from duplex_agent.voice.reference.latents import LatentEncoder
