@@ -7,6 +7,7 @@ the end of standard input, which the gateway holds open, ends it too.
 """
 
 import argparse
+import ctypes
 import gc
 import importlib
 import os
@@ -42,6 +43,7 @@ def serve(connection: socket.socket, spec: AgentSpec, factory: str, slots: int) 
     # What was loaded stays for good: keep the collector from walking it in the middle of a tick.
     gc.collect()
     gc.freeze()
+    _trim_heap()
     connection.sendall(wire.pack({"op": "ready", "slots": slots}))
     while requests := wire.read_all(connection, slots):
         replies = held.handle(requests)
@@ -69,6 +71,13 @@ def main() -> None:
         except ConnectionError:
             code = 0
     sys.exit(code)
+
+
+def _trim_heap() -> None:
+    """Give back what only loading needed; glibc keeps it (60 MB) until it is asked."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):
+        libc.malloc_trim(0)
 
 
 def _exit_with_parent() -> None:

@@ -7,6 +7,7 @@ template is rendered with marked messages and split at the marks.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from duplex_agent.errors import ThinkerError
@@ -107,11 +108,27 @@ def _message(role: str, content: str) -> dict[str, str]:
 def _render(tokenizer: TextTokenizer, messages: _Messages, answer_next: bool = False) -> str:
     """The template's text for the messages, rendered as transformers renders it."""
     from jinja2 import TemplateError
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     settings = tokenizer.settings
     if not settings.chat_template:
         raise ThinkerError("the language model has no chat template: take an instruct model")
+    try:
+        text: str = _compiled(settings.chat_template).render(
+            messages=messages,
+            add_generation_prompt=answer_next,
+            bos_token=settings.bos_token,
+            eos_token=settings.eos_token,
+        )
+    except (TemplateError, TypeError) as error:
+        raise ThinkerError(f"the chat template cannot be rendered: {error}") from error
+    return text
+
+
+@lru_cache(maxsize=4)
+def _compiled(template: str) -> Any:
+    """The template, ready to render: compiling it for each conversation took longer than a tick."""
+    from jinja2 import TemplateError
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     def refuse(message: str) -> Any:
         raise TemplateError(message)
@@ -120,15 +137,7 @@ def _render(tokenizer: TextTokenizer, messages: _Messages, answer_next: bool = F
     environment.globals["raise_exception"] = refuse
     # The prompt must be the same every day, so a template that asks for the date gets a fixed one.
     environment.globals["strftime_now"] = lambda _: "26 Jul 2024"
-    try:
-        return environment.from_string(settings.chat_template).render(
-            messages=messages,
-            add_generation_prompt=answer_next,
-            bos_token=settings.bos_token,
-            eos_token=settings.eos_token,
-        )
-    except (TemplateError, TypeError) as error:
-        raise ThinkerError(f"the chat template cannot be rendered: {error}") from error
+    return environment.from_string(template)
 
 
 def _split(text: str, mark: str) -> tuple[str, str]:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,7 +81,13 @@ def prepared_text(model: LanguageModel) -> PreparedText:
             _note(model, str(error))
 
     folder = derived_folder(f"{_label(model)}-text-v{_TEXT_VERSION}", build)
-    return PreparedText(folder, model.name)
+    return _opened(folder, model.name)
+
+
+@lru_cache(maxsize=4)
+def _opened(folder: Path, model_name: str) -> PreparedText:
+    """One for the ear and the thinker: a tokenizer takes 30 MB."""
+    return PreparedText(folder, model_name)
 
 
 def prepared_graph(model: LanguageModel, precision: Precision, lora: Lora | None = None) -> Path:

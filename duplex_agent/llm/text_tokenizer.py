@@ -6,7 +6,6 @@ The file is the one transformers itself would use for the model, so the ids are 
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +51,7 @@ class TextTokenizer:
         text: str = self._tokenizer.decode(list(ids), skip_special_tokens=False)
         return text
 
-    @cached_property
+    @property
     def pieces(self) -> list[str]:
         """Text of every id by itself, leading space included."""
         return [self.decode([i]) for i in range(len(self))]

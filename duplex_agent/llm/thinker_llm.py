@@ -1,6 +1,7 @@
 """The thinker as a conversation's LLM: its cache holds the record, it writes the replies."""
 
 from collections.abc import Generator, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -34,8 +35,8 @@ class ThinkerLlm:
         self._longest = thinker.max_length - settings.turn_positions
         self.instructions = settings.system_prompt
         self._chat = self._told(settings.system_prompt)
-        foreign = [i for i, piece in enumerate(self._tokenizer.pieces) if is_foreign(piece)]
-        self._sampler = Sampler(settings.sampling, np.random.default_rng(seed), never=foreign)
+        rng = np.random.default_rng(seed)
+        self._sampler = Sampler(settings.sampling, rng, never=_foreign_ids(self._tokenizer))
         self.record = Ledger(
             self._chat,
             thinker.max_length,
@@ -173,6 +174,12 @@ class ThinkerGeneration:
         return ended and (
             self.text.endswith("\n") or len(self._tokens) >= self._settings.enough_tokens
         )
+
+
+@lru_cache(maxsize=4)
+def _foreign_ids(tokenizer: TextTokenizer) -> tuple[int, ...]:
+    """Tokens that the voice cannot say; looking through a vocabulary takes a tick."""
+    return tuple(i for i, piece in enumerate(tokenizer.pieces) if is_foreign(piece))
 
 
 def _ids_of_words(tokenizer: TextTokenizer, replies: Iterable[Sequence[int]]) -> list[int]:

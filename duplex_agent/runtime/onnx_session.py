@@ -24,6 +24,8 @@ def open_session(graph: Model) -> onnxruntime.InferenceSession:
     # The graphs are written in fused form; what remains for the optimizer only costs start time.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
+    # An arena keeps the largest scratch memory of every session for good.
+    options.enable_cpu_mem_arena = False
     stored = str(graph) if isinstance(graph, Path) else graph.SerializeToString()
     try:
         return onnxruntime.InferenceSession(stored, options, providers=["CPUExecutionProvider"])
