@@ -129,6 +129,28 @@ def test_a_flush_without_a_tick_fades_what_waits_though_it_be_less_than_8_ms():
     assert largest_step([*heard, playout.pop()]) < 0.5 / 90
 
 
+@pytest.mark.parametrize("flushed", [False, True])
+def test_a_gap_begins_and_ends_within_8_ms(flushed):
+    down = np.linspace(1, 0, FADE_SAMPLES, dtype=np.float32)
+    said = np.linspace(0.1, 0.5, AGENT_TICK_SAMPLES, dtype=np.float32)
+    playout = Playout()
+    playout.push(said)
+    for _ in range(4):
+        playout.pop()
+    gap = playout.pop()
+    np.testing.assert_allclose(gap[:FADE_SAMPLES], 0.5 * down, atol=1e-7)
+    assert not gap[FADE_SAMPLES:].any()
+    if flushed:
+        playout.flush()
+    for _ in range(2):
+        playout.push(said)
+    back = np.concatenate([playout.pop() for _ in range(8)])
+    np.testing.assert_allclose(
+        back[:FADE_SAMPLES], said[:FADE_SAMPLES] * (1 - down), rtol=0, atol=1e-7
+    )
+    np.testing.assert_array_equal(back[FADE_SAMPLES:], np.concatenate([said, said])[FADE_SAMPLES:])
+
+
 @pytest.mark.parametrize("late_ticks", [0, 1, 2])
 def test_a_late_tick_leaves_a_gap_without_clicks(late_ticks):
     playout = Playout()
@@ -230,6 +252,7 @@ def test_the_queue_is_bounded_and_every_frame_is_whole(steps):
         if step == "pop":
             frame = playout.pop()
             assert frame.shape == (480,)
+            assert frame.dtype == np.float32
             assert np.isfinite(frame).all()
         elif step == "flush":
             playout.flush()
