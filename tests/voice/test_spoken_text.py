@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from duplex_agent.voice.spoken_numbers import cardinal, ordinal
 from duplex_agent.voice.spoken_text import SPEAKABLE, is_foreign, is_left_out, speakable
 
 
@@ -18,6 +19,38 @@ from duplex_agent.voice.spoken_text import SPEAKABLE, is_foreign, is_left_out, s
     ],
 )
 def test_figures_are_said_as_words(written: str, spoken: str) -> None:
+    assert speakable(written) == spoken
+
+
+@pytest.mark.parametrize(
+    ("figure", "words", "place"),
+    [
+        ("0", "zero", "zeroth"),
+        ("12", "twelve", "twelfth"),
+        ("40", "forty", "fortieth"),
+        ("101", "one hundred one", "one hundred first"),
+        ("1000000", "one million", "one millionth"),
+        ("20015", "twenty thousand fifteen", "twenty thousand fifteenth"),
+        ("300000000000009", "three hundred trillion nine", "three hundred trillion ninth"),
+        ("3000000000000000", "three oh oh oh oh oh oh oh oh oh oh oh oh oh oh oh", None),
+    ],
+)
+def test_whole_numbers_have_words_and_places(figure: str, words: str, place: str | None) -> None:
+    assert cardinal(figure) == words
+    assert ordinal(figure) == (place or words)
+
+
+@pytest.mark.parametrize(
+    ("written", "spoken"),
+    [
+        ("the 1960s", "the nineteen sixties"),
+        ("the 1966s", "the nineteen sixty sixes"),
+        ("£0.02, £0.01", "two pennies, one penny"),
+        ("3/5 or 2/12", "three fifths or two twelfths"),
+        ("¥5", "five yen"),
+    ],
+)
+def test_plurals_are_regular(written: str, spoken: str) -> None:
     assert speakable(written) == spoken
 
 

@@ -59,6 +59,12 @@ def test_same_seed_same_sound_and_another_seed_another_one(voice: Voice) -> None
     assert not np.array_equal(pcm[0], pcm[2])
 
 
+def test_without_temperature_every_seed_gives_the_same_sound(voice: Voice) -> None:
+    calm = voice.with_settings(VoiceSettings(temperature=0.0))
+    one, two = (np.concatenate([t.pcm for t in _whole(calm, _TEXT, seed)]) for seed in (3, 4))
+    assert np.array_equal(one, two)
+
+
 def test_text_written_letter_by_letter_sounds_the_same(voice: Voice) -> None:
     stream = voice.start(3)
     for character in _TEXT:

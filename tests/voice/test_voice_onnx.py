@@ -14,9 +14,11 @@ from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
 from duplex_agent.runtime.onnx_graph import quantize_rows
 from duplex_agent.runtime.torch_checkpoint import parameters
 from duplex_agent.voice.config import LATENT_WIDTH, CodecConfig, FlowConfig, MouthConfig, Sampling
+from duplex_agent.voice.excitation import pulse_spectra
 from duplex_agent.voice.mouth_onnx import MouthState, OnnxMouth
 from duplex_agent.voice.phones import PHONES
 from duplex_agent.voice.reference.codec import CodecDecoder
+from duplex_agent.voice.reference.excitation import pulse_spectra as torch_pulses
 from duplex_agent.voice.reference.mouth import Mouth
 from duplex_agent.voice.reference.mouth_file import load_mouth
 from duplex_agent.voice.reference.phones import Phones
@@ -118,6 +120,29 @@ def test_the_codec_decodes_as_pytorchs_in_one_go_and_token_by_token() -> None:
         assert found.dtype == np.float32
         # A last-digit difference in the pitch is a hundred times larger in the hundredth harmonic.
         assert abs(found - whole).max() < 0.003 * abs(whole).max()
+
+
+@torch.inference_mode()
+def test_the_loudest_filters_and_the_outermost_pitches_are_bounded_as_pytorchs() -> None:
+    torch.manual_seed(0)
+    decoder = CodecDecoder(CodecConfig(width=16, token_blocks=1, frame_blocks=1))
+    torch.nn.init.uniform_(decoder.head.bias, -6.0, 6.0)
+    torch.nn.init.normal_(decoder.pitch.weight, std=2.0)
+    fast, latents = served_codec(decoder, "fp32"), torch.randn(1, 6, LATENT_WIDTH)
+    wanted = decoder(latents, decoder.new_state())[0].numpy()
+    found = fast(latents.numpy(), fast.new_state())[0]
+    assert np.sqrt(np.mean((found - wanted) ** 2)) < 0.003 * np.sqrt(np.mean(wanted**2))
+
+
+def test_a_pulse_on_a_sample_has_the_height_of_all_harmonics() -> None:
+    hz = np.array([100.0], np.float32)
+    turning = np.float32(2 * np.pi / 24_000) * hz
+    # Half a sample after the window's middle, the angle is exactly zero.
+    phase = (-np.float32(0.5) * turning).astype(np.float64)
+    wanted = torch_pulses(torch.from_numpy(hz), torch.from_numpy(phase), torch.hann_window(960))
+    found = pulse_spectra(hz, phase)
+    assert abs(wanted.numpy()).max() > 100
+    np.testing.assert_allclose(found, wanted.numpy(), atol=0.02)
 
 
 def test_a_streamed_sentence_sounds_as_pytorchs() -> None:
