@@ -10,8 +10,7 @@ learnt from synthetic voices and knows short sounds and noise, Whisper knows peo
 
 from collections.abc import Sequence
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,7 @@ from numpy.typing import NDArray
 from duplex_agent.audio.mel import TAIL_SAMPLES, log_mel
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.ear.encoder_config import FEATURES_PER_TICK, EarConfig, sinusoids
-from duplex_agent.runtime.onnx_session import open_session
-
-if TYPE_CHECKING:
-    import onnx
+from duplex_agent.runtime.onnx_session import Model, open_session
 
 Array = NDArray[np.float32]
 
@@ -33,7 +29,7 @@ SILENCE_TICKS: Final = 50
 class SecondPass:
     """An encoder that hears whole sentences, on ONNX Runtime."""
 
-    def __init__(self, graph: "onnx.ModelProto | Path", config: EarConfig | None = None) -> None:
+    def __init__(self, graph: Model, config: EarConfig | None = None) -> None:
         """``graph``: ``encoder_graph.whole_sound_graph`` of an encoder with those sizes.
 
         Raises CheckpointError when ONNX Runtime cannot run it.

@@ -4,8 +4,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, get_args
 
-from duplex_agent.ear.adapter_config import Rate
-from duplex_agent.ear.adapter_stream import AdapterStream
+from duplex_agent.ear.adapter.config import Rate
+from duplex_agent.ear.adapter.stream import AdapterStream
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD, DEFAULT_TOKENS, TokenKind
 from duplex_agent.ear.prepared import prepared_adapter, prepared_ear
 from duplex_agent.ear.streaming import StreamingEar

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
+from duplex_agent.ear.adapter.tick_adapter import TickAdapter
 from duplex_agent.ear.full_context import SILENCE_TICKS, SecondPass
 from duplex_agent.ear.hearing import LOOK_AHEADS
-from duplex_agent.ear.tick_adapter import TickAdapter
 from duplex_agent.ear.tick_encoder import TickEncoder
 from duplex_agent.errors import CheckpointError
+from duplex_agent.runtime import checkpoint
 from duplex_agent.runtime.disk_cache import derived_folder
 
 EAR_SHARE: Final = 0.5
@@ -68,7 +69,7 @@ def prepared_ear(path: Path, look_ahead_ticks: int) -> PreparedEar:
         raise CheckpointError(
             f"the ear was not trained for a look-ahead of {look_ahead_ticks} ticks: {LOOK_AHEADS}"
         )
-    label = f"ear-{_fingerprint(path)}"
+    label = f"ear-{checkpoint.fingerprint(path)}"
     whisper = assets.find(_WHISPER).sha256[:16]
     return PreparedEar(
         look_ahead_ticks,
@@ -86,8 +87,8 @@ def prepared_adapter(path: Path, table: Array, backbone: str) -> TickAdapter:
     """
 
     def build(folder: Path) -> None:
-        from duplex_agent.ear.adapter_graph import listening_graph, token_graph
-        from duplex_agent.ear.adapter_weights import load_adapter
+        from duplex_agent.ear.adapter.graph import listening_graph, token_graph
+        from duplex_agent.ear.adapter.weights import load_adapter
         from duplex_agent.runtime.onnx_graph import write_model
 
         _note("adapter")
@@ -96,15 +97,9 @@ def prepared_adapter(path: Path, table: Array, backbone: str) -> TickAdapter:
         write_model(token_graph(weights), folder / _TOKEN_FILE)
         np.save(folder / _BLANK_FILE, weights.arrays["blank_vector"])
 
-    folder = derived_folder(f"adapter-{_fingerprint(path)}-{backbone}-v{_VERSION}", build)
+    folder = derived_folder(f"adapter-{checkpoint.fingerprint(path)}-{backbone}-v{_VERSION}", build)
     blank_vector: Array = np.load(folder / _BLANK_FILE)
     return TickAdapter(folder / _GRAPH_FILE, folder / _TOKEN_FILE, blank_vector)
-
-
-def _fingerprint(path: Path) -> str:
-    if not path.exists():
-        raise CheckpointError(f"weight file {path} is missing; reinstall, or train it again")
-    return assets.sha256_of(path)[:16]
 
 
 def _tick_builder(path: Path, look_ahead_ticks: int) -> Callable[[Path], None]:

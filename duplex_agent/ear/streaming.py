@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.adapter_stream import AdapterStream, AdapterStreamState
+from duplex_agent.ear.adapter.stream import AdapterStream, AdapterStreamState
 from duplex_agent.ear.encoder_config import BLANK, CHARACTERS
 from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.ear.tick_encoder import TickEncoder, TickState

@@ -4,18 +4,14 @@ It gives what ``reference.encoder`` gives for whole recordings, ``look_ahead_tic
 """
 
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.audio.mel import MELS, TAIL_SAMPLES, log_mel
 from duplex_agent.ear.encoder_config import FEATURES_PER_TICK, EarConfig, sinusoids
-from duplex_agent.runtime.onnx_session import open_session
-
-if TYPE_CHECKING:
-    import onnx
+from duplex_agent.runtime.onnx_session import Model, open_session
 
 _NEVER: Final = np.float32(-1e9)
 
@@ -42,7 +38,7 @@ class TickEncoder:
 
     def __init__(
         self,
-        graph: "onnx.ModelProto | Path",
+        graph: Model,
         look_ahead_ticks: int,
         config: EarConfig | None = None,
     ) -> None:

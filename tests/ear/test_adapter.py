@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from duplex_agent.ear.adapter_config import AdapterConfig
-from duplex_agent.ear.adapter_graph import listening_graph, token_graph
-from duplex_agent.ear.adapter_stream import AdapterStream
-from duplex_agent.ear.adapter_weights import AdapterWeights, load_adapter
+from duplex_agent.ear.adapter.config import AdapterConfig
+from duplex_agent.ear.adapter.graph import listening_graph, token_graph
+from duplex_agent.ear.adapter.stream import AdapterStream
+from duplex_agent.ear.adapter.tick_adapter import TickAdapter, Token
+from duplex_agent.ear.adapter.weights import AdapterWeights, load_adapter
 from duplex_agent.ear.encoder_config import CHARACTERS, FEATURES_PER_TICK
 from duplex_agent.ear.reference.adapter import Adapter
 from duplex_agent.ear.reference.adapter_file import save_adapter
-from duplex_agent.ear.tick_adapter import TickAdapter, Token
 from duplex_agent.errors import AudioError, CheckpointError
 from duplex_agent.runtime import torch_checkpoint
 

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from duplex_agent.ear.adapter_config import BLANK, AdapterConfig, Rate
+from duplex_agent.ear.adapter.config import BLANK, AdapterConfig, Rate
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from duplex_agent.ear.adapter_weights import RECIPE
+from duplex_agent.ear.adapter.weights import RECIPE
 from duplex_agent.ear.reference.adapter import Adapter
 from duplex_agent.runtime import torch_checkpoint
 

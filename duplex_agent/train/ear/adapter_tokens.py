@@ -5,7 +5,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
-from duplex_agent.ear.adapter_config import Rate
+from duplex_agent.ear.adapter.config import Rate
 from duplex_agent.ear.reference.adapter import Adapter, Tokens
 from duplex_agent.train.ear.adapter_features import HeardRow
 

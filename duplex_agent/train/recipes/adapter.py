@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from duplex_agent.ear.adapter_config import AdapterConfig, Rate
+from duplex_agent.ear.adapter.config import AdapterConfig, Rate
 from duplex_agent.ear.reference.adapter import Adapter
 from duplex_agent.ear.reference.adapter_file import save_adapter
 from duplex_agent.llm.chat import chat_format

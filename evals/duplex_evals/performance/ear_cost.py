@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.ear.adapter_stream import AdapterStream
+from duplex_agent.ear.adapter.stream import AdapterStream
 from duplex_agent.ear.encoder_config import BLANK
 from duplex_agent.ear.hearing import DEFAULT_LOOK_AHEAD
 from duplex_agent.ear.load import ADAPTER, RATES, WEIGHTS

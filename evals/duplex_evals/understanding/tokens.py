@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.ear.adapter_config import BLANK, Rate
-from duplex_agent.ear.adapter_stream import AdapterStream, AdapterStreamState
-from duplex_agent.ear.adapter_weights import load_adapter
+from duplex_agent.ear.adapter.config import BLANK, Rate
+from duplex_agent.ear.adapter.stream import AdapterStream, AdapterStreamState
+from duplex_agent.ear.adapter.tick_adapter import TickAdapter
+from duplex_agent.ear.adapter.weights import load_adapter
 from duplex_agent.ear.load import ADAPTER, load_ear
 from duplex_agent.ear.prepared import prepared_adapter
-from duplex_agent.ear.tick_adapter import TickAdapter
 from duplex_agent.llm.chat import EXAMPLES, chat_format
 from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker

@@ -7,7 +7,7 @@ what was heard in two.
 import numpy as np
 import onnx
 
-from duplex_agent.ear.adapter_weights import AdapterWeights, Array
+from duplex_agent.ear.adapter.weights import AdapterWeights, Array
 from duplex_agent.ear.layer_graph import linear, norm, projected, rest_of_layer
 from duplex_agent.runtime.onnx_graph import Graph, Shape
 

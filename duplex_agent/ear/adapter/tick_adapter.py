@@ -4,18 +4,14 @@ It gives what ``reference.adapter`` gives for whole recordings.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.ear.adapter_config import BLANK, AdapterConfig, Rate
+from duplex_agent.ear.adapter.config import BLANK, AdapterConfig, Rate
 from duplex_agent.errors import AudioError
-from duplex_agent.runtime.onnx_session import open_session
-
-if TYPE_CHECKING:
-    import onnx
+from duplex_agent.runtime.onnx_session import Model, open_session
 
 _NEVER: Final = np.float32(-1e9)
 
@@ -53,12 +49,12 @@ class TickAdapter:
 
     def __init__(
         self,
-        listening: "onnx.ModelProto | Path",
-        token: "onnx.ModelProto | Path",
+        listening: Model,
+        token: Model,
         blank_vector: Array,
         config: AdapterConfig | None = None,
     ) -> None:
-        """The graphs are those of ``adapter_graph``; ``blank_vector`` [thinker's width] is a token
+        """The graphs are those of ``adapter.graph``; ``blank_vector`` [thinker's width] is a token
         that says nothing. Raises CheckpointError when ONNX Runtime cannot run them.
         """
         self.blank_vector = blank_vector

@@ -6,8 +6,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.ear.adapter_config import Rate
-from duplex_agent.ear.tick_adapter import AdapterState, TickAdapter
+from duplex_agent.ear.adapter.config import Rate
+from duplex_agent.ear.adapter.tick_adapter import AdapterState, TickAdapter
 
 # Chosen by measurement, docs/adapter.md: as many right answers as with 0.9, for fewer tokens.
 SKIP_ABOVE: Final = 0.5

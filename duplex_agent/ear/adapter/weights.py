@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.ear.adapter_config import AdapterConfig
+from duplex_agent.ear.adapter.config import AdapterConfig
 from duplex_agent.errors import CheckpointError
 from duplex_agent.runtime import checkpoint
 

@@ -1,0 +1,1 @@
+"""The neural adapter: what the thinker is told in place of the words as spelled, where asked."""
