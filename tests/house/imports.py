@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,6 +36,7 @@ def modules(package: str) -> dict[str, Path]:
     return found
 
 
+@cache
 def graph() -> dict[str, set[str]]:
     """Module -> the modules of this repository that it imports, at its top or in a function."""
     known = {name: file for package in PACKAGES for name, file in modules(package).items()}

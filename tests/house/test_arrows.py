@@ -1,30 +1,63 @@
 """The packages: who may import whom, and how much may be committed."""
 
 import subprocess
+from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
 from imports import ROOT, graph, imported, modules
 
-# Each package may import those that stand after it, never one that stands before.
-ORDER = (
-    "cli train gateway offline engine duplex ear llm voice runtime assets audio".split()  # noqa: SIM905
-)
+# Inside each, a package may import those that stand after it, never one that stands before.
+ORDERS = {
+    "duplex_agent": "cli train gateway offline engine duplex ear llm voice runtime assets audio",
+    "duplex_agent.train": "recipes ear voice llm data loop log distributed",
+    "duplex_evals": (
+        "cli run_command performance understanding voice wavchat report content runners network"
+        " metrics speech families conversation audio command errors"
+    ),
+}
+MAX_FILES = 22
+MAX_LINES = 350
 MAX_TREE_BYTES = 56 * 2**20
 
 
-@pytest.mark.parametrize("package", ORDER)
-def test_arrows_point_one_way(package):
-    above = tuple(f"duplex_agent.{name}" for name in ORDER[: ORDER.index(package)])
-    inside = f"duplex_agent.{package}"
+def _place(module, whole, order):
+    """Which of ``order`` a module of ``whole`` belongs to; None for the others."""
+    below, _, _ = module.removeprefix(f"{whole}.").partition(".")
+    return order.index(below) if module.startswith(f"{whole}.") and below in order else None
+
+
+@pytest.mark.parametrize("whole", ORDERS)
+def test_arrows_point_one_way(whole):
+    order = ORDERS[whole].split()
+    places = {module: _place(module, whole, order) for module in graph()}
     wrong = [
         f"{module} imports {target}"
         for module, targets in graph().items()
-        if module == inside or module.startswith(inside + ".")
         for target in sorted(targets)
-        if target.startswith(above)
+        if None not in (places[module], places[target]) and places[target] < places[module]
     ]
     assert wrong == []
+    assert set(places.values()) >= set(range(len(order)))
+
+
+@pytest.mark.parametrize("whole", ["duplex_agent.train", "duplex_evals"])
+def test_the_order_names_every_package(whole):
+    inside = {
+        module.removeprefix(f"{whole}.").partition(".")[0]
+        for module in graph()
+        if module.startswith(f"{whole}.")
+    }
+    assert inside - {"__main__"} == set(ORDERS[whole].split())
+
+
+@pytest.mark.parametrize("whole", ["duplex_agent.train", "duplex_evals", "duplex_baselines"])
+def test_files_and_packages_stay_small(whole):
+    known = modules(whole.partition(".")[0])
+    files = [file for name, file in known.items() if f"{name}.".startswith(f"{whole}.")]
+    assert [f"{f}" for f in files if len(f.read_text("utf-8").splitlines()) > MAX_LINES] == []
+    crowd = Counter(file.parent for file in files)
+    assert [f"{folder}" for folder, count in crowd.items() if count > MAX_FILES] == []
 
 
 def test_no_import_goes_in_a_circle():

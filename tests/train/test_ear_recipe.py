@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from duplex_agent.ear.encoder_config import CHARACTERS
+from duplex_agent.errors import TrainingError
 from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.data.text import held_out, normalise
 from duplex_agent.train.data.user_speech import HELD_OUT, HELD_OUT_NATURAL, training_speaker
@@ -70,3 +71,8 @@ def test_what_the_evaluation_asks_in_yaml_is_held_out_and_its_answers_are_not(tm
         '- turns: [My name is Ann., "What is my name?"]\n'
     )
     assert held_out(tmp_path) == {"whichoceanisthelargest", "mynameisann", "whatismyname"}
+
+
+def test_training_stops_where_there_is_nothing_to_hold_out(tmp_path):
+    with pytest.raises(TrainingError, match="no evaluation sentences"):
+        held_out(tmp_path)

@@ -4,14 +4,15 @@ import json
 import random
 import re
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from duplex_agent import assets
+from duplex_agent.errors import TrainingError
 
-_HELD_OUT_FOLDER = Path("evals/duplex_evals/data")
 _CONTRACTIONS: Final = {
     "im": "I'm", "i": "I", "ive": "I've", "dont": "don't", "cant": "can't", "didnt": "didn't",
     "thats": "that's", "its": "it's", "youre": "you're", "isnt": "isn't", "doesnt": "doesn't",
@@ -29,9 +30,11 @@ def normalise(text: str) -> str:
 
 
 def held_out(folder: Path | None = None) -> frozenset[str]:
-    """Normalised evaluation sentences of the repository; none of them may be trained on."""
-    if folder is None:
-        folder = Path(__file__).resolve().parents[3] / _HELD_OUT_FOLDER
+    """Normalised evaluation sentences of the repository; none of them may be trained on.
+
+    Raises TrainingError where there are none to keep out.
+    """
+    folder = folder or _evaluation_texts()
     texts = [
         line
         for file in sorted(folder.glob("*.txt"))
@@ -39,7 +42,17 @@ def held_out(folder: Path | None = None) -> frozenset[str]:
     ]
     for file in sorted(folder.glob("*.yaml")):
         texts += _asked(yaml.safe_load(file.read_text(encoding="utf-8")))
+    if not texts:
+        raise TrainingError(f"no evaluation sentences in {folder}: they could get into training")
     return frozenset(normalise(text) for text in texts if text.strip())
+
+
+def _evaluation_texts() -> Path:
+    """The evaluation's data folder, found without importing it."""
+    spec = find_spec("duplex_evals")
+    if spec is None or not spec.submodule_search_locations:
+        raise TrainingError("training needs duplex_evals: its sentences are kept out")
+    return Path(spec.submodule_search_locations[0]) / "data"
 
 
 def _asked(data: Any, key: str = "") -> Iterator[str]:

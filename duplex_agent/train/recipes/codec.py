@@ -1,6 +1,7 @@
 """Recipe ``codec``: turn continuous tokens back into sound."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.data.agent_speech import prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.recipes.latents import encoder_of
 from duplex_agent.train.voice.latent_cache import Tokens, padded_pcm, read_tokens
 from duplex_agent.train.voice.pitch import Pitch, read_pitch
 from duplex_agent.train.voice.spectral import MultiResolutionSpectralLoss
@@ -64,7 +66,7 @@ class CodecRecipe(Recipe):
         speech = prepare_speech(work, self.smoke)
         columns = zip(
             track(read_corpus(speech), "reading speech", transient=True),
-            read_tokens(speech, self.smoke),
+            read_tokens(speech, partial(encoder_of, speech, self.smoke)),
             read_pitch(speech),
             strict=True,
         )

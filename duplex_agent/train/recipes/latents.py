@@ -15,13 +15,14 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.runtime import torch_checkpoint
+from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.data.agent_speech import prepare_speech, read_corpus
-from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.loop import LoopConfig, Recipe, train
 from duplex_agent.train.voice.pitch import read_pitch
 from duplex_agent.voice.config import FRAMES_PER_TOKEN, LATENT_WIDTH
 from duplex_agent.voice.reference.latents import LOW_BINS, MEL_BINS, LatentEncoder
 
+ENCODER_FILE: Final = "latents.safetensors"
 MIDDLE_HZ: Final = 90.0
 _HIDDEN: Final = 512
 # Weight of the prior against errors counted in standard deviations of the log-mel spectrum. Ten
@@ -115,9 +116,24 @@ class LatentRecipe(Recipe):
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, LatentModel)
         tensors = dict(model.encoder.state_dict())
-        torch_checkpoint.save(
-            out / "latents.safetensors", tensors, {"recipe": self.name}, int8=False
-        )
+        torch_checkpoint.save(out / ENCODER_FILE, tensors, {"recipe": self.name}, int8=False)
+
+
+def load_encoder(folder: Path = checkpoint.WEIGHTS_DIR) -> LatentEncoder:
+    """The encoder whose weights are in ``folder``. Raises CheckpointError."""
+    encoder = LatentEncoder()
+    torch_checkpoint.load_module(encoder, torch_checkpoint.load(folder / ENCODER_FILE)[0])
+    return encoder.eval()
+
+
+def encoder_of(speech: Path, smoke: bool) -> LatentEncoder:
+    """The shipped encoder; in smoke runs one trained for seconds on the corpus in ``speech``."""
+    folder = checkpoint.WEIGHTS_DIR
+    if smoke or not (folder / ENCODER_FILE).exists():
+        folder = speech.parent / ("latents-smoke" if smoke else "latents")
+        if not (folder / ENCODER_FILE).exists():
+            train(*build(smoke), folder, out=folder)
+    return load_encoder(folder)
 
 
 def build(smoke: bool) -> tuple[Recipe, LoopConfig]:

@@ -1,6 +1,7 @@
 """Recipe ``mouth``: the talker and its flow head on the teacher's tokens, phones and timings."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from duplex_agent.train.data.agent_speech import Utterance, prepare_speech, read_corpus
 from duplex_agent.train.loop import LoopConfig, Recipe
+from duplex_agent.train.recipes.latents import encoder_of
 from duplex_agent.train.voice.latent_cache import Tokens, read_tokens
 from duplex_agent.train.voice.thinker_states import read_states
 from duplex_agent.voice.config import (
@@ -76,7 +78,8 @@ class MouthRecipe(Recipe):
     def prepare(self, work: Path) -> None:
         speech = prepare_speech(work, self.smoke)
         states = read_states(speech)
-        columns = zip(read_corpus(speech), read_tokens(speech, self.smoke), strict=True)
+        encoded = read_tokens(speech, partial(encoder_of, speech, self.smoke))
+        columns = zip(read_corpus(speech), encoded, strict=True)
         for utterance, tokens in track(columns, "reading speech", transient=True):
             if all(p in PHONE_ID for p in utterance.phones):
                 self.examples.append(_example(utterance, tokens, states))

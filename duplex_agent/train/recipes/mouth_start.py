@@ -7,7 +7,7 @@ from torch import nn
 
 from duplex_agent.runtime import checkpoint
 from duplex_agent.train.loop import train
-from duplex_agent.train.recipes.mouth import MouthRecipe
+from duplex_agent.train.recipes.mouth import MouthRecipe, build
 from duplex_agent.voice.config import MouthConfig
 from duplex_agent.voice.reference.mouth_file import load_mouth
 
@@ -30,11 +30,9 @@ def starting_weights(work: Path, smoke: bool) -> Path:
     A smoke run trains its own tiny one first.
     """
     if smoke:
-        from duplex_agent.train.recipes import build
-
         folder = work.parent / "mouth-smoke"
         if not (folder / MOUTH_FILE).exists():
-            train(*build("mouth", smoke), folder, out=folder)
+            train(*build(smoke), folder, out=folder)
         return folder / MOUTH_FILE
     shipped = checkpoint.WEIGHTS_DIR / MOUTH_FILE
     made = [work / MOUTH_FILE, work / "weights" / MOUTH_FILE, work.parent / "mouth" / MOUTH_FILE]

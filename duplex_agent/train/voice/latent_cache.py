@@ -1,5 +1,6 @@
 """The teacher's speech as continuous tokens: encoded once, then read by every recipe."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,14 +11,11 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES
-from duplex_agent.runtime import checkpoint, torch_checkpoint
 from duplex_agent.train.data.agent_speech import read_corpus
 from duplex_agent.train.data.array_file import store_arrays
-from duplex_agent.train.loop import train
 from duplex_agent.voice.reference.latents import LatentEncoder
 
 TOKENS_FILE: Final = "tokens.npz"
-ENCODER_FILE: Final = "latents.safetensors"
 TAIL_TICKS: Final = 2
 """Ticks of silence behind every utterance: the mouth learns to fall silent in them."""
 
@@ -33,21 +31,6 @@ class Tokens:
         """A sample: what a decoder must understand is never only the mean (arXiv 2410.16048)."""
         noise = rng.standard_normal(self.mean.shape, dtype=np.float32)
         return self.mean.astype(np.float32) + self.deviation * noise
-
-
-def load_encoder(speech: Path, smoke: bool) -> LatentEncoder:
-    """The shipped encoder; in smoke runs one trained for seconds on the corpus in ``speech``."""
-    file = checkpoint.WEIGHTS_DIR / ENCODER_FILE
-    if smoke or not file.exists():
-        from duplex_agent.train.recipes import build
-
-        work = speech.parent / ("latents-smoke" if smoke else "latents")
-        file = work / ENCODER_FILE
-        if not file.exists():
-            train(*build("latents", smoke), work, out=work)
-    encoder = LatentEncoder()
-    torch_checkpoint.load_module(encoder, torch_checkpoint.load(file)[0])
-    return encoder.eval()
 
 
 def padded_pcm(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
@@ -66,11 +49,14 @@ def _encode(encoder: LatentEncoder, pcm: NDArray[np.int16]) -> Tokens:
     return Tokens(mean.numpy().astype(np.float16), deviation.numpy().astype(np.float16))
 
 
-def read_tokens(speech: Path, smoke: bool) -> list[Tokens]:
-    """Tokens of every utterance of the corpus in ``speech``, in its order."""
+def read_tokens(speech: Path, make_encoder: Callable[[], LatentEncoder]) -> list[Tokens]:
+    """Tokens of every utterance of the corpus in ``speech``, in its order.
+
+    ``make_encoder`` is called where they have not been encoded yet.
+    """
     file = speech / TOKENS_FILE
     if not file.exists():
-        encoder = load_encoder(speech, smoke)
+        encoder = make_encoder()
         utterances = track(read_corpus(speech), "encoding speech", transient=True)
         made = [_encode(encoder, u.pcm) for u in utterances]
         store_arrays(

@@ -19,9 +19,10 @@ import typer
 from rich.progress import track
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.runtime import checkpoint, torch_checkpoint
+from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
 from duplex_agent.terminal import Console
-from duplex_agent.train.voice.latent_cache import ENCODER_FILE, padded_pcm
+from duplex_agent.train.recipes.latents import load_encoder
+from duplex_agent.train.voice.latent_cache import padded_pcm
 from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.command import run
@@ -99,21 +100,20 @@ def main(
     audio: Annotated[bool, typer.Option(help="Put the sound into the page.")] = True,
     steps: Annotated[str, typer.Option(help="Steps of the flow, as 16,1.")] = "16,1",
     count: Annotated[int, typer.Option(min=1, help="Number of sentences.")] = SENTENCES,
-    weights: Annotated[Path, typer.Option(help="Weights.")] = checkpoint.WEIGHTS_DIR,
+    weights: Annotated[Path, typer.Option(help="Weights.")] = WEIGHTS_DIR,
 ) -> None:
     """Write index.html and its spectrograms."""
     from markupsafe import escape
 
     torch.set_num_threads(1)
-    voice, encoder = load_voice(folder=weights), LatentEncoder()
-    torch_checkpoint.load_module(encoder, torch_checkpoint.load(weights / ENCODER_FILE)[0])
+    voice, encoder = load_voice(folder=weights), load_encoder(weights)
     every = lines("mouth_sentences.txt")
     texts = every[:: max(1, len(every) // count)][:count]
     wanted = [int(part) for part in steps.split(",")]
     sections = []
     for index, text in enumerate(track(texts, "speaking", console=Console(stderr=True))):
         figures = []
-        for name, pcm in versions(encoder.eval(), voice, text, index, wanted).items():
+        for name, pcm in versions(encoder, voice, text, index, wanted).items():
             picture = f"{index + 1:02d}-{name.replace(' ', '-')}.png"
             save_spectrogram(pcm, out / picture)
             figures.append(figure(name, picture, text, pcm if audio else None))

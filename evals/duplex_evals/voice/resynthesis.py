@@ -17,11 +17,10 @@ from rich.progress import track
 from rich.table import Table
 
 from duplex_agent.clock import USER_RATE_HZ
-from duplex_agent.runtime import checkpoint, torch_checkpoint
+from duplex_agent.runtime.checkpoint import WEIGHTS_DIR
 from duplex_agent.terminal import Console
-from duplex_agent.train.voice.latent_cache import ENCODER_FILE
+from duplex_agent.train.recipes.latents import load_encoder
 from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES
-from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import load_voice
 from duplex_evals.command import run
 from duplex_evals.speech.quality import speech_quality
@@ -65,13 +64,11 @@ def likeness(source: Sound, made: Sound) -> tuple[float, float] | None:
 
 def main(
     limit: Annotated[int, typer.Option(help="Only the first N sentences; 0: all 200.")] = 0,
-    weights: Annotated[Path, typer.Option(help="Folder of weights.")] = checkpoint.WEIGHTS_DIR,
+    weights: Annotated[Path, typer.Option(help="Folder of weights.")] = WEIGHTS_DIR,
 ) -> None:
     """Print the table: teacher beside resynthesis."""
     torch.set_num_threads(1)
-    encoder = LatentEncoder()
-    torch_checkpoint.load_module(encoder, torch_checkpoint.load(weights / ENCODER_FILE)[0])
-    encoder.eval()
+    encoder = load_encoder(weights)
     voice = load_voice(folder=weights)
     pairs: list[tuple[Heard, Heard]] = []
     alike: list[tuple[float, float]] = []
