@@ -1,9 +1,11 @@
-"""Command line: ``duplex-evals list | run | compare | diff | load``.
+"""Command line: ``duplex-evals list | run | compare | diff | load``, and the single parts.
 
-Exit codes: 0 passed, 1 a gate failed or a conversation could not be held, 2 wrong usage or results
-that cannot be stored, 3 the system under test could not be reached.
+Exit codes: 0 passed, 1 a gate failed or a conversation could not be held, 2 wrong usage, a part
+that cannot be measured, or results that cannot be stored, 3 the system under test could not be
+reached.
 """
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -18,6 +20,23 @@ NAME: Final = "duplex-evals"
 FAILED: Final = 1
 USAGE: Final = 2
 CONNECTION: Final = 3
+
+PARTS: Final = {
+    "voice": ("voice.evaluate", "The voice beside its teacher's: WER, quality, likeness, cost."),
+    "voice-heads": ("voice.heads", "Flow, code and energy heads under noise on their history."),
+    "voice-cost": ("performance.voice_cost", "CPU time of the voice: PyTorch and ONNX Runtime."),
+    "resynthesis": ("voice.resynthesis", "The codec alone: what it loses of the teacher's voice."),
+    "listening-page": ("voice.listening_page", "A page to listen to: teacher, codec, flow steps."),
+    "understanding": ("understanding.evaluate", "How well speech is understood, in five parts."),
+    "speech-tokens": ("understanding.tokens", "Words against the neural adapter's tokens."),
+    "ear-cost": ("performance.ear_cost", "CPU time of the ear in a tick, beside CTranslate2."),
+    "thinker-speed": ("performance.thinker_speed", "Milliseconds per step of the thinker."),
+    "style": ("content.style", "How the thinker talks: length, lists, right answers."),
+    "talk": ("performance.talk", "Twenty spoken questions: answers, latency, compute per tick."),
+    "long-call": ("performance.long_call", "A call of an hour: memory, ticks, facts kept."),
+    "echo-peer": ("network.echo_peer", "A peer that sends audio back, for calibration."),
+}
+"""Command -> module below this package, imported when the command runs, and what it does."""
 
 app = typer.Typer(
     help="Measures duplex voice agents: this project's, the cascade to beat, or any server.",
@@ -104,6 +123,26 @@ def load(
     from duplex_evals.performance.load import main as run_load
 
     run_load(url, callers, p95_ms, out)
+
+
+def _add_part(name: str, module: str, about: str) -> None:
+    """Add a command whose arguments are those of the module's ``main``."""
+
+    @app.command(
+        name,
+        help=about,
+        rich_help_panel="Single parts",
+        add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    )
+    def part(context: typer.Context) -> None:
+        measure = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        measure.command()(import_module(f"duplex_evals.{module}").main)
+        measure(context.args, prog_name=f"duplex-evals {name}")
+
+
+for _name, (_module, _about) in PARTS.items():
+    _add_part(_name, _module, _about)
 
 
 def main() -> None:

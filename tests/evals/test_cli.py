@@ -1,7 +1,9 @@
 """The command line: what it writes and the exit codes that continuous integration sees."""
 
 import socket
+import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,33 @@ def test_the_list_names_every_suite(duplex_evals):
     assert code == 0
     for name in ("duplex", "user_interruption", "wavchat"):
         assert name in said
+
+
+@pytest.mark.parametrize("name", cli.PARTS)
+def test_every_single_part_has_a_command(name):
+    module, _ = cli.PARTS[name]
+    assert callable(import_module(f"duplex_evals.{module}").main)
+
+
+def test_a_single_part_takes_its_own_options(duplex_evals):
+    code, said = duplex_evals("long-call", "--help")
+    assert code == 0
+    assert "--minutes" in said
+    code, said = duplex_evals("long-call", "--minutes", "1")
+    assert code == 2
+    assert "--minutes" in said
+
+
+def test_what_a_part_refuses_is_one_line(duplex_evals):
+    code, said = duplex_evals("understanding", "smell")
+    assert (code, said) == (
+        2,
+        "duplex-evals: no part smell; parts: questions, remarks, ear, quiet, text\n",
+    )
+
+
+def test_the_command_starts_without_the_heavy_libraries():
+    heavy = "{'torch', 'transformers', 'onnxruntime', 'numpy', 'aiortc', 'matplotlib'}"
+    code = f"import sys, duplex_evals.cli; print(*({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

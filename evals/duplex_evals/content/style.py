@@ -1,6 +1,6 @@
 """How the thinker talks: length, figures, lists, ends of replies; what it knows; what it kept.
 
-python -m duplex_evals.content.style [--lora FILE|none] [--examples|--no-examples] [--heard]
+duplex-evals style [--lora FILE|none] [--examples|--no-examples] [--heard] [--limit N]
 
 Replies are greedy with the product's repetition penalty and run until the model itself ends them
 or 60 tokens are written: what the conversation would cut off is counted, not hidden. Knowledge is
@@ -27,7 +27,6 @@ from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
 from duplex_agent.llm.sampling import Sampler, Sampling
 from duplex_agent.llm.thinker import Thinker
 from duplex_agent.terminal import Console
-from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions
 
 LONGEST: Final = 60
@@ -183,7 +182,3 @@ def main(
         out.parent.mkdir(parents=True, exist_ok=True)
         replies = [asdict(answer) for answer in [*said, *told]]
         out.write_text(json.dumps({"figures": found, "replies": replies}, indent=1))
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.content.style")

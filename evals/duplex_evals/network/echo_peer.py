@@ -1,6 +1,6 @@
 """A peer that gives back what it hears, to learn the delay of the path and of the caller itself.
 
-python -m duplex_evals.network.echo_peer [--port N] [--delay-ms D]
+duplex-evals echo-peer [--port N] [--delay-ms D]
 
 It speaks the gateway's protocol over WebRTC, and the Realtime protocol over a WebSocket at
 ``/v1/realtime``. Sound is decoded, delayed by D and encoded again the moment it comes, so that
@@ -185,7 +185,7 @@ def _sdp_of(body: bytes) -> str:
 @contextmanager
 def running_echo_peer(delay_ms: float = 0.0) -> Iterator[str]:
     """The URL of an echo peer in a process of its own. Raises TargetError."""
-    command = [sys.executable, "-m", "duplex_evals.network.echo_peer", "--delay-ms", str(delay_ms)]
+    command = [sys.executable, "-m", "duplex_evals", "echo-peer", "--delay-ms", str(delay_ms)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -239,7 +239,3 @@ def main(
     listener.listen()
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     uvicorn.Server(settings).run(sockets=[listener])
-
-
-if __name__ == "__main__":
-    typer.run(main)

@@ -1,6 +1,6 @@
 """What the ear costs in a tick: its decoder beside CTranslate2's, its second pass, its adapter.
 
-python -m duplex_evals.performance.ear_cost [--clips N] [--look-ahead TICKS]
+duplex-evals ear-cost [--clips N] [--look-ahead TICKS]
 
 All hear the same held-out sentences in the same ticks, so the ratio holds on a busy machine too.
 Milliseconds are processor time of all threads, from the first letter of a sentence until its sound
@@ -34,7 +34,6 @@ from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime.onnx_session import Precision
 from duplex_agent.terminal import Console
-from duplex_evals import command
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.performance.ctranslate2_decoder import Ctranslate2Decoder
 from duplex_evals.understanding.ear_clips import Spoken, synthetic
@@ -156,7 +155,3 @@ def _print_equal(console: Console, readings: list[tuple[Array, list[int], list[i
 def _first_pieces(decoder: Decoder, features: Array, written: list[int]) -> list[int]:
     pieces = decoder.read([decoder.sound(features)], written)
     return [piece.id for piece in islice(pieces, _COMPARED)]
-
-
-if __name__ == "__main__":
-    command.run(main, "duplex_evals.performance.ear_cost")

@@ -1,6 +1,6 @@
 """A call of an hour in minutes: what a tick costs at its end, and what is still remembered.
 
-python -m duplex_evals.performance.long_call [--minutes N] [--seed N] [--out FILE] [--check]
+duplex-evals long-call [--minutes N] [--seed N] [--out FILE] [--check]
 
 A synthetic user talks to ``Conversation.tick`` with the shipped ear, thinker and voice, as fast
 as the machine goes. The last ten minutes are compared with the first ten after a minute of warm-up
@@ -27,7 +27,6 @@ from duplex_agent.clock import TICK_MS, USER_TICK_SAMPLES
 from duplex_agent.engine.conversation import Conversation
 from duplex_agent.offline.turns import TurnLog, TurnRow
 from duplex_agent.terminal import Console
-from duplex_evals.command import run
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.conversation.scenario import Clip
 from duplex_evals.performance.long_call_facts import AGES_MIN, Fact, Line, TalkPlan
@@ -269,7 +268,3 @@ def main(
         out.write_text(json.dumps(report | {"turns": rows, "facts": facts}, indent=1))
     if check and not passes(report):
         raise typer.Exit(1)
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.performance.long_call")

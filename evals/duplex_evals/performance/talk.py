@@ -1,6 +1,6 @@
 """Spoken questions, spoken answers: how many, how fast, at what cost per tick.
 
-python -m duplex_evals.performance.talk [--limit N] [--out FOLDER] [--check]
+duplex-evals talk [--limit N] [--out FOLDER] [--check]
 
 Twenty everyday questions in voices that no training used go through the tick. Whether and when
 the agent answers is judged from its sound; it counts from the end of the question as a live
@@ -187,7 +187,3 @@ def summary_table(report: dict[str, float]) -> Table:
         measured = " / ".join(f"{report.get(f'{name}_p{p}', float('nan')):.0f}" for p in points)
         table.add_row(f"{label}, {' / '.join(f'p{p}' for p in points)}", f"{measured} ms", target)
     return table
-
-
-if __name__ == "__main__":
-    typer.run(main)

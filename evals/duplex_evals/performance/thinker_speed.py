@@ -1,6 +1,6 @@
 """How long one step of the thinker takes, by backend, context and positions per step.
 
-python -m duplex_evals.performance.thinker_speed [--model NAME] [--backends A,B] [--contexts N,N]
+duplex-evals thinker-speed [--model NAME] [--backends A,B] [--contexts N,N] [--repeats N]
 
 Wall time is what a tick waits for; on a busy machine it holds other people's work too, so the time
 the calling thread spent on the CPU stands beside it (every backend computes on that one thread).
@@ -97,7 +97,3 @@ def main(
         console.print(f"{name}: loaded in {loaded:.1f} s")
     console.print(table)
     console.print(f"load average at the start {load:.1f} on {os.cpu_count()} processors")
-
-
-if __name__ == "__main__":
-    typer.run(main)

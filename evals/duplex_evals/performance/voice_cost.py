@@ -1,6 +1,6 @@
 """What the voice costs in a tick and before its first sound: PyTorch's modules and ONNX Runtime.
 
-python -m duplex_evals.performance.voice_cost [--limit N]
+duplex-evals voice-cost [--limit N]
 
 Every version speaks every held-out sentence right after the others, so the ratios hold on a busy
 machine too. Milliseconds are processor time of one thread.
@@ -19,7 +19,6 @@ from duplex_agent.clock import TICK_MS
 from duplex_agent.terminal import Console
 from duplex_agent.voice.reference.voice import load_torch_voice
 from duplex_agent.voice.voice import Voice, load_voice
-from duplex_evals import command
 from duplex_evals.voice.evaluate import SENTENCES
 from duplex_evals.voice.speaking import lines, speak
 
@@ -73,7 +72,3 @@ def _table(title: str, taken: dict[str, list[float]]) -> Table:
         shown = [f"{x:.1f}" for x in (mean, *np.percentile(ms, [50, 95, 100]))]
         table.add_row(name, *shown, f"{mean / before:.2f}")
     return table
-
-
-if __name__ == "__main__":
-    command.run(main, "duplex_evals.performance.voice_cost")

@@ -1,4 +1,4 @@
 """How well speech is understood: the same mind asked aloud and in writing, without floor or mouth.
 
-One module for each part of ``python -m duplex_evals.understanding``.
+One module for each part of ``duplex-evals understanding``.
 """

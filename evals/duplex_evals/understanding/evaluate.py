@@ -1,6 +1,6 @@
 """How well speech is understood.
 
-python -m duplex_evals.understanding [questions] [remarks] [ear] [quiet] [text] [--limit N]
+duplex-evals understanding [questions] [remarks] [ear] [quiet] [text] [--limit N]
 
 Every item is a row in OUT/rows.jsonl; a run that was broken off goes on behind its last row, other
 weights or settings make rows of their own. OUT/understanding.md and .png hold the parts that were
@@ -17,7 +17,6 @@ from duplex_agent.ear.load import WEIGHTS
 from duplex_agent.llm.load import DEFAULT_MODEL
 from duplex_agent.llm.lora import DEFAULT_FILE
 from duplex_agent.terminal import Console
-from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.understanding import ear, questions, quiet, remarks, text
 from duplex_evals.understanding.report import PARTS, PartReport, for_terminal, write
@@ -73,7 +72,3 @@ def _measure(name: str, subject: Subject, rows: ResultRows, limit: int | None) -
         "text": text.measure,
     }
     return parts[name](subject, rows, limit)
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.understanding")

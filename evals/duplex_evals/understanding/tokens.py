@@ -1,6 +1,6 @@
 """What the thinker is told of speech, compared: words as spelled, or the neural adapter's tokens.
 
-python -m duplex_evals.understanding.tokens [--limit N]
+duplex-evals speech-tokens [--limit N]
 
 The first N spoken questions in their held-out voices, clean: how many tokens, how often they are
 the wrong ones, how far the thinker's expectations then are from those after the written text, and
@@ -34,7 +34,6 @@ from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.terminal import Console
 from duplex_agent.train.llm.batched import Writing, continuations
 from duplex_agent.train.llm.frozen_thinker import FrozenThinker
-from duplex_evals.command import run
 from duplex_evals.content.spoken_qa import questions, voice_of
 from duplex_evals.conversation.clips import load_clip
 from duplex_evals.conversation.scenario import Clip
@@ -208,7 +207,3 @@ def _table(
         f" Right answers to the written questions: {right_in_writing}."
     )
     return Table("What the thinker is told", columns, lines, note)
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.understanding.tokens")

@@ -1,6 +1,6 @@
 """How good the agent's voice is, beside its teacher: words, sound, likeness, cost and endurance.
 
-python -m duplex_evals.voice.evaluate [--steps 1,2,4,8,16] [--thinker off|on|both] [--limit N]
+duplex-evals voice [--steps 1,2,4,8,16] [--thinker off|on|both] [--limit N] [--out FOLDER]
 
 Every utterance is a row in OUT/rows.jsonl; a run that was broken off goes on behind its last row,
 other weights or settings make rows of their own. OUT/mouth.json holds all figures.
@@ -24,7 +24,6 @@ from duplex_agent.terminal import Console
 from duplex_agent.voice.config import step_times
 from duplex_agent.voice.spoken_text import speakable
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
-from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.voice.drift import drift
 from duplex_evals.voice.report import (
@@ -178,7 +177,3 @@ def main(
     if len(by_steps) > 1:
         console.print(f"plot: {plot_steps(out, by_steps, of_teacher)}")
     console.print(f"figures: {write_report(out, report)}")
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.voice.evaluate")

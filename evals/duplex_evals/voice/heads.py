@@ -1,6 +1,6 @@
 """Mouths with different heads, side by side: as they are, with a shaken history, with odd texts.
 
-python -m duplex_evals.voice.heads flow=mouth.safetensors:4 codes=mouth-fsq.safetensors:4
+duplex-evals voice-heads flow=mouth.safetensors:4 codes=mouth-fsq.safetensors:4 [--limit N]
 
 Each mouth is a name, a weight file and its steps (rounds for codes). The history is shaken by noise
 on every token that is fed back, in standard deviations: what one wrong token does to those after it
@@ -24,7 +24,6 @@ from duplex_agent.voice.reference.mouth_file import load_mouth
 from duplex_agent.voice.reference.mouth_fsq import CodeMouth, from_codes, to_codes
 from duplex_agent.voice.reference.voice import TorchMouth
 from duplex_agent.voice.voice import Array, Voice, VoiceSettings, load_voice
-from duplex_evals.command import run
 from duplex_evals.errors import EvalError
 from duplex_evals.voice.evaluate import SENTENCES, STRESS
 from duplex_evals.voice.rows import Row, measured
@@ -100,7 +99,3 @@ def main(
         name, voice = voice_of(text, 0.0)
         table.add_row(name, "hard texts", *cells(spoken(voice, odd, f"{name}, hard texts")))
     Console().print(table)
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.voice.heads")

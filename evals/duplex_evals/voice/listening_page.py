@@ -1,6 +1,6 @@
 """A page to look at and listen to: ten sentences, teacher, resynthesis, 16 steps and 1 step.
 
-python -m duplex_evals.voice.listening_page --out docs/listening [--no-audio] [--steps 16,1]
+duplex-evals listening-page --out docs/listening [--no-audio] [--steps 16,1]
 
 The sound is inside the page, lossless; the spectrograms are PNG files beside it. Without the sound
 the folder is small enough to be kept in a repository.
@@ -25,7 +25,6 @@ from duplex_agent.train.recipes.latents import load_encoder
 from duplex_agent.train.voice.latent_cache import padded_pcm
 from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
-from duplex_evals.command import run
 from duplex_evals.errors import ResultError
 from duplex_evals.voice.rows import weights_name
 from duplex_evals.voice.speaking import Sound, lines, speak, teacher_speech
@@ -90,7 +89,7 @@ def page(sections: list[str], weights: str, audio: bool) -> str:
         "<p>Held-out sentences by the teacher voice, by encoder and decoder alone, and by the"
         " whole voice. Mel spectrograms, 0 to 12 kHz, 70 dB from white to black. This copy is"
         f" {made}. duplex-agent {version('duplex-agent')}, weights {weights}.</p>"
-        "<p><code>python -m duplex_evals.voice.listening_page --out listening</code></p>"
+        "<p><code>duplex-evals listening-page --out listening</code></p>"
         f"{''.join(sections)}</html>\n"
     )
 
@@ -124,7 +123,3 @@ def main(
         raise ResultError(f"cannot write {out}: {error.strerror or error}") from error
     kib = sum(file.stat().st_size for file in out.iterdir()) / 1024
     Console().print(f"{out / 'index.html'}: {len(texts)} sentences, {kib:.0f} KiB in the folder")
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.voice.listening_page")

@@ -1,6 +1,6 @@
 """What the codec loses: held-out sentences of the teacher, and the same through tokens and back.
 
-python -m duplex_evals.voice.resynthesis [--limit N] [--weights FOLDER]
+duplex-evals resynthesis [--limit N] [--weights FOLDER]
 
 WER by Whisper tiny.en, DNSMOS, and, where the packages ``pesq`` and ``pystoi`` are installed
 (``pip install pesq pystoi``; the first needs a C compiler), PESQ (wide band) and STOI.
@@ -22,7 +22,6 @@ from duplex_agent.terminal import Console
 from duplex_agent.train.recipes.latents import load_encoder
 from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES
 from duplex_agent.voice.voice import load_voice
-from duplex_evals.command import run
 from duplex_evals.speech.quality import speech_quality
 from duplex_evals.speech.recogniser import WordErrors, transcribe, word_errors
 from duplex_evals.voice.evaluate import SENTENCES
@@ -95,7 +94,3 @@ def main(
     for name, mean in zip(_INTRUSIVE, means, strict=True):
         table.add_row(name, "", mean, "reported")
     Console().print(table)
-
-
-if __name__ == "__main__":
-    run(main, "duplex_evals.voice.resynthesis")

@@ -1,0 +1,5 @@
+"""``python -m duplex_evals``: the same as ``duplex-evals``."""
+
+from duplex_evals.cli import main
+
+main()
