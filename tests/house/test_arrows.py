@@ -13,7 +13,7 @@ ORDERS = {
     "duplex_agent.train": "recipes ear voice llm data loop log distributed",
     "duplex_evals": (
         "cli run_command performance understanding voice wavchat report content runners network"
-        " metrics speech families conversation audio errors"
+        " metrics speech families conversation audio texts errors"
     ),
 }
 MAX_FILES = 22

@@ -7,8 +7,9 @@ from functools import lru_cache
 from typing import Final
 
 from duplex_evals.content.answers import first_place, holds_answer, normalise
-from duplex_evals.content.spoken_qa import one_turn, read_rows
+from duplex_evals.content.spoken_qa import one_turn
 from duplex_evals.conversation.scenario import Scenario
+from duplex_evals.texts import read_rows
 
 _SENTENCE_END = re.compile(r"[.!?]+(?:\s|$)")
 

@@ -8,13 +8,13 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import parse_qs, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
 from duplex_evals.errors import TargetError
+from duplex_evals.texts import read
 
 KEY_VARIABLE: Final = "DUPLEX_JUDGE_KEY"
 TIMEOUT_S: Final = 60.0
@@ -26,7 +26,7 @@ _SCORE = re.compile(r'"?score"?\s*[:=]\s*"?([0-5])(?![\d.])')
 
 def rubric() -> str:
     """What the judge is told: the published rubric."""
-    return files("duplex_evals").joinpath("data/judge_rubric.md").read_text("utf-8")
+    return read("judge_rubric.md")
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ from typing import Final
 
 from whisper_normalizer.english import EnglishTextNormalizer
 
-from duplex_evals.content.spoken_qa import one_turn, read_rows
+from duplex_evals.content.spoken_qa import one_turn
 from duplex_evals.conversation.scenario import Scenario
+from duplex_evals.texts import read_rows
 
 REFUSALS: Final = (
     "i cannot", "i can not", "i will not", "i am not able", "i am unable", "i am sorry", "sorry",

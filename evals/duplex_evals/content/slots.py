@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from duplex_evals.content.answers import holds_answer
-from duplex_evals.content.spoken_qa import LEAD_MS, TAIL_S, read_rows, voice_of
+from duplex_evals.content.spoken_qa import LEAD_MS, TAIL_S, voice_of
 from duplex_evals.conversation.scenario import Anchor, Clip, Item, Part, Scenario
+from duplex_evals.texts import read_rows
 
 NEXT_TURN_MS = 700  # after the agent has finished
 PATIENCE_MS = 8_000

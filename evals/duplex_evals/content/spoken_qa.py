@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.resources import files
-from typing import Any, Final
-
-import yaml
+from typing import Final
 
 from duplex_evals.content.answers import holds_answer
 from duplex_evals.conversation.scenario import Anchor, Clip, Item, Part, Scenario
+from duplex_evals.texts import read_rows
 
 LEAD_MS: Final = 500
 TAIL_S: Final = 7.0  # a reply of the agent's usual length, begun two seconds late
@@ -45,13 +43,6 @@ def questions() -> dict[str, Question]:
         )
         for row in rows
     }
-
-
-def read_rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a data file of this package."""
-    text = files("duplex_evals").joinpath("data", name).read_text("utf-8")
-    rows: list[dict[str, Any]] = yaml.safe_load(text)
-    return rows
 
 
 def voice_of(number: int) -> str:

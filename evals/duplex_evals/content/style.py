@@ -13,7 +13,6 @@ import re
 import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -28,6 +27,7 @@ from duplex_agent.llm.sampling import Sampler, Sampling
 from duplex_agent.llm.thinker import Thinker
 from duplex_agent.terminal import Console
 from duplex_evals.content.spoken_qa import questions
+from duplex_evals.texts import lines
 
 LONGEST: Final = 60
 _KEPT_TOKENS: Final = 24
@@ -165,8 +165,7 @@ def main(
     file = None if lora == "none" else Path(lora)
     thinker = load_thinker(model, lora=file)
     chat = chat_format(thinker.tokenizer, SYSTEM_PROMPT, EXAMPLES if examples else ())
-    lines = files("duplex_evals").joinpath("data", "style_prompts.txt").read_text("utf-8")
-    prompts = lines.splitlines()[:limit]
+    prompts = lines("style_prompts.txt")[:limit]
     asked = list(questions().values())[: min(facts, limit or facts)]
     said = list(answers(thinker, chat, prompts, heard, "replies"))
     told = list(answers(thinker, chat, [q.ask for q in asked], heard, "facts"))

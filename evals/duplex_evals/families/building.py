@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from importlib.resources import files
 from itertools import chain
 from typing import Final
 
 from duplex_agent.train.data.user_speech import HELD_OUT
+from duplex_evals import texts
 from duplex_evals.conversation.pools import transcripts
 from duplex_evals.conversation.scenario import (
     Anchor,
@@ -28,15 +28,14 @@ WORD_GAP_MS: Final = 60  # between cuts that make up one phrase
 @cache
 def lines(name: str) -> tuple[str, ...]:
     """The lines of one text of the suite."""
-    text = files("duplex_evals").joinpath(f"data/duplex_{name}.txt").read_text("utf-8")
-    return tuple(text.splitlines())
+    return tuple(texts.lines(f"duplex_{name}.txt"))
 
 
 @cache
 def blocks(name: str) -> tuple[tuple[str, ...], ...]:
     """The lines of one text, parted at its empty lines."""
-    text = files("duplex_evals").joinpath(f"data/duplex_{name}.txt").read_text("utf-8")
-    return tuple(tuple(block.splitlines()) for block in text.strip().split("\n\n"))
+    parts = texts.read(f"duplex_{name}.txt").strip().split("\n\n")
+    return tuple(tuple(block.splitlines()) for block in parts)
 
 
 def voice_of(index: int) -> str:

@@ -7,8 +7,9 @@ from an hour ago; a template is told again only after it was asked for.
 import random
 import re
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Final, Literal
+
+from duplex_evals.texts import lines, read
 
 AGES_MIN: Final = (1, 3, 5)
 EVERY_S: Final = 30  # a fact is told about as often
@@ -106,7 +107,7 @@ def says(text: str, value: str) -> bool:
 
 def templates() -> tuple[FactTemplate, ...]:
     """The fixed templates."""
-    blocks = _text("long_call_facts").strip().split("\n\n")
+    blocks = read("long_call_facts.txt").strip().split("\n\n")
     parted = [block.splitlines() for block in blocks]
     return tuple(
         FactTemplate(sentence, question, tuple(values.removeprefix("= ").split(", ")))
@@ -117,8 +118,4 @@ def templates() -> tuple[FactTemplate, ...]:
 def small_talk() -> list[str]:
     """Turns that tell no fact and ask for none."""
     names = ("duplex_small_talk", "duplex_turns", "questions")
-    return [line for name in names for line in _text(name).splitlines() if line]
-
-
-def _text(name: str) -> str:
-    return files("duplex_evals").joinpath(f"data/{name}.txt").read_text("utf-8")
+    return [line for name in names for line in lines(f"{name}.txt") if line]

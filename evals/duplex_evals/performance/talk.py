@@ -10,7 +10,6 @@ listener hears it, so the answer of a tick sounds one tick later.
 import json
 import os
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +32,7 @@ from duplex_agent.engine.executor import CpuExecutor
 from duplex_agent.offline.turns import TurnLog
 from duplex_agent.terminal import Console
 from duplex_evals.audio.onset import speech_end_ms, speech_onset_ms
+from duplex_evals.texts import lines
 
 LEAD_S, TAIL_S = 0.5, 8.0
 IN_TIME_MS = 2_000
@@ -60,8 +60,7 @@ class Answer:
 
 def questions() -> list[str]:
     """The fixed questions."""
-    text = files("duplex_evals").joinpath("data/questions.txt").read_text("utf-8")
-    return text.splitlines()
+    return lines("questions.txt")
 
 
 def converse(session: Conversation, user: Sound) -> tuple[Sound, TurnLog]:

@@ -19,8 +19,9 @@ from duplex_agent.clock import TICK_MS
 from duplex_agent.terminal import Console
 from duplex_agent.voice.reference.voice import load_torch_voice
 from duplex_agent.voice.voice import Voice, load_voice
+from duplex_evals.texts import lines
 from duplex_evals.voice.evaluate import SENTENCES
-from duplex_evals.voice.speaking import lines, speak
+from duplex_evals.voice.speaking import speak
 
 _WARM_UP: Final = "Good morning."
 

@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
-
-import yaml
 
 from duplex_evals.metrics.result import Figure
 from duplex_evals.report.document import Report
+from duplex_evals.texts import read_rows
 
 
 @dataclass(frozen=True)
@@ -40,9 +38,7 @@ def published(reports: Sequence[Report]) -> list[Published]:
 
 @cache
 def _raw() -> list[dict[str, Any]]:
-    text = files("duplex_evals").joinpath("data/published.yaml").read_text("utf-8")
-    tables: list[dict[str, Any]] = yaml.safe_load(text)
-    return tables
+    return read_rows("published.yaml")
 
 
 def _table(raw: dict[str, Any], reports: Sequence[Report]) -> Published:

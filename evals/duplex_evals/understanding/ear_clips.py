@@ -8,8 +8,8 @@ from duplex_evals.content.spoken_qa import voice_of
 from duplex_evals.conversation.pools import transcripts
 from duplex_evals.conversation.scenario import Clip
 from duplex_evals.errors import ClipError
+from duplex_evals.texts import lines
 from duplex_evals.understanding.sentence_embedding import local_file
-from duplex_evals.voice.speaking import lines
 
 SYNTHETIC: Final = "synthetic"
 LIBRIVOX: Final = "LibriVox"

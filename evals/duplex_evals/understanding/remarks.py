@@ -15,10 +15,11 @@ from rich.progress import track
 
 from duplex_agent.terminal import Console
 from duplex_evals.content.estimates import mean
-from duplex_evals.content.spoken_qa import read_rows, voice_of
+from duplex_evals.content.spoken_qa import voice_of
 from duplex_evals.conversation.scenario import Conditions
 from duplex_evals.metrics.result import Figure
 from duplex_evals.speech.recogniser import word_errors
+from duplex_evals.texts import read_rows
 from duplex_evals.understanding.replies import bare_words, spoken_reply, written_reply
 from duplex_evals.understanding.report import PartReport, Table, bar, shown
 from duplex_evals.understanding.result_rows import ResultRows

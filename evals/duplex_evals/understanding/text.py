@@ -9,7 +9,8 @@ from rich.progress import track
 from duplex_agent.terminal import Console
 from duplex_evals.content.answers import holds_answer
 from duplex_evals.content.estimates import mean
-from duplex_evals.content.spoken_qa import Question, questions, read_rows
+from duplex_evals.content.spoken_qa import Question, questions
+from duplex_evals.texts import read_rows
 from duplex_evals.understanding.replies import written_reply
 from duplex_evals.understanding.report import PartReport, Table, bar, shown
 from duplex_evals.understanding.result_rows import ResultRows, Row

@@ -25,6 +25,7 @@ from duplex_agent.voice.config import step_times
 from duplex_agent.voice.spoken_text import speakable
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.errors import EvalError
+from duplex_evals.texts import lines
 from duplex_evals.voice.drift import drift
 from duplex_evals.voice.report import (
     drift_line,
@@ -35,13 +36,7 @@ from duplex_evals.voice.report import (
 )
 from duplex_evals.voice.results import VoiceFigures, figures
 from duplex_evals.voice.rows import Row, RowFile, measured, weights_name
-from duplex_evals.voice.speaking import (
-    lines,
-    speak,
-    teacher_speech,
-    thinker_states,
-    ticks_until_sound,
-)
+from duplex_evals.voice.speaking import speak, teacher_speech, thinker_states, ticks_until_sound
 from duplex_evals.voice.words import script_faults
 
 SENTENCES, STRESS = "mouth_sentences.txt", "stress_list.txt"

@@ -25,9 +25,10 @@ from duplex_agent.voice.reference.mouth_fsq import CodeMouth, from_codes, to_cod
 from duplex_agent.voice.reference.voice import TorchMouth
 from duplex_agent.voice.voice import Array, Voice, VoiceSettings, load_voice
 from duplex_evals.errors import EvalError
+from duplex_evals.texts import lines
 from duplex_evals.voice.evaluate import SENTENCES, STRESS
 from duplex_evals.voice.rows import Row, measured
-from duplex_evals.voice.speaking import lines, speak
+from duplex_evals.voice.speaking import speak
 
 SHAKEN: Final = (0.0, 0.5, 1.0)
 _SEED: Final = 7

@@ -26,8 +26,9 @@ from duplex_agent.train.voice.latent_cache import padded_pcm
 from duplex_agent.voice.reference.latents import LatentEncoder
 from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.errors import ResultError
+from duplex_evals.texts import lines
 from duplex_evals.voice.rows import weights_name
-from duplex_evals.voice.speaking import Sound, lines, speak, teacher_speech
+from duplex_evals.voice.speaking import Sound, speak, teacher_speech
 from duplex_evals.voice.spectrogram import save_spectrogram
 
 SENTENCES: Final = 10

@@ -24,9 +24,10 @@ from duplex_agent.voice.reference.codec import OUTPUT_DELAY_SAMPLES
 from duplex_agent.voice.voice import load_voice
 from duplex_evals.speech.quality import speech_quality
 from duplex_evals.speech.recogniser import WordErrors, transcribe, word_errors
+from duplex_evals.texts import lines
 from duplex_evals.voice.evaluate import SENTENCES
 from duplex_evals.voice.listening_page import resynthesis
-from duplex_evals.voice.speaking import Sound, for_listeners, lines, teacher_speech
+from duplex_evals.voice.speaking import Sound, for_listeners, teacher_speech
 
 _NOT_MEASURED: Final = "not measured"
 _INTRUSIVE: Final = ("PESQ, wide band", "STOI")

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 
 import numpy as np
 import soxr
@@ -41,11 +40,6 @@ class Speech:
     def first_sound_ms(self) -> float:
         """Processor time from the first character to the end of the first tick of the voice."""
         return sum(self.cpu_ms[: self.first_tick + 1])
-
-
-def lines(name: str) -> list[str]:
-    """Lines of one of the evaluation's fixed lists."""
-    return files("duplex_evals").joinpath(f"data/{name}").read_text("utf-8").splitlines()
 
 
 def speak(voice: Voice, text: str, seed: int, states: Sequence[Sound] | None = None) -> Speech:

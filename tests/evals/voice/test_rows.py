@@ -3,11 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from duplex_evals.errors import ResultError
+from duplex_evals.texts import lines
 from duplex_evals.voice.drift import long_reply, sentence_ticks
 from duplex_evals.voice.report import figures_table, plot_steps, shown
 from duplex_evals.voice.results import figures
 from duplex_evals.voice.rows import Row, RowFile
-from duplex_evals.voice.speaking import lines, speak, ticks_until_sound
+from duplex_evals.voice.speaking import speak, ticks_until_sound
 from duplex_evals.voice.spectrogram import mel_picture
 
 from duplex_agent.train.data.text import normalise

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from duplex_evals.voice.speaking import lines
+from duplex_evals.texts import lines
 from duplex_evals.voice.words import heard_faults, reference, script_faults
 
 from duplex_agent.voice.reference.phones import Phones
