@@ -34,6 +34,8 @@ PARTS: Final = {
     "style": ("content.style", "How the thinker talks: length, lists, right answers."),
     "talk": ("performance.talk", "Twenty spoken questions: answers, latency, compute per tick."),
     "long-call": ("performance.long_call", "A call of an hour: memory, ticks, facts kept."),
+    "opening": ("performance.opening", "What opening a call costs three others that talk."),
+    "startup": ("performance.startup", "Seconds until the server is ready; its memory in a call."),
     "echo-peer": ("network.echo_peer", "A peer that sends audio back, for calibration."),
 }
 """Command -> module below this package, imported when the command runs, and what it does."""
