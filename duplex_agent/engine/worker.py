@@ -7,7 +7,6 @@ the end of standard input, which the gateway holds open, ends it too.
 """
 
 import argparse
-import ctypes
 import gc
 import importlib
 import os
@@ -21,6 +20,7 @@ from duplex_agent.engine import wire
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.engine.slots import Slots, one_line
 from duplex_agent.errors import DuplexError
+from duplex_agent.runtime import heap
 from duplex_agent.spec import AgentSpec
 
 
@@ -43,7 +43,7 @@ def serve(connection: socket.socket, spec: AgentSpec, factory: str, slots: int) 
     # What was loaded stays for good: keep the collector from walking it in the middle of a tick.
     gc.collect()
     gc.freeze()
-    _trim_heap()
+    heap.trim()
     connection.sendall(wire.pack({"op": "ready", "slots": slots}))
     while requests := wire.read_all(connection, slots):
         replies = held.handle(requests)
@@ -64,6 +64,7 @@ def main() -> None:
     parser.add_argument("--spec", default="{}", help="AgentSpec as JSON")
     arguments = parser.parse_args()
     spec = AgentSpec.from_json(arguments.spec)
+    heap.keep_small()
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     with socket.socket(fileno=arguments.socket) as connection:
         try:
@@ -71,13 +72,6 @@ def main() -> None:
         except ConnectionError:
             code = 0
     sys.exit(code)
-
-
-def _trim_heap() -> None:
-    """Give back what only loading needed; glibc keeps it (60 MB) until it is asked."""
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "malloc_trim"):
-        libc.malloc_trim(0)
 
 
 def _exit_with_parent() -> None:

@@ -13,6 +13,7 @@ from duplex_agent.engine.supervisor import WorkerState
 from duplex_agent.errors import GatewayError
 from duplex_agent.gateway.aiortc_seams import advertise_loopback, check_seams
 from duplex_agent.gateway.app import GatewayConfig, create_app
+from duplex_agent.runtime import heap
 
 Say = Callable[[str], None]
 
@@ -32,6 +33,7 @@ def serve(
     Raises GatewayError when the address cannot be bound or aiortc is not the pinned one.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    heap.keep_small()
     check_seams()
     listener = _bind(host, port)
     if _is_local(host):
@@ -51,6 +53,7 @@ def serve(
 def _reporter(url: str, say: Say) -> Callable[[WorkerState, str], None]:
     def report(state: WorkerState, detail: str) -> None:
         if state is WorkerState.READY:
+            heap.trim()
             say(f"Ready: open {url} and talk. Ctrl-C stops.")
         elif state is WorkerState.RESTARTING:
             say(f"The worker ended and is started again: {detail}")

@@ -22,17 +22,17 @@ from duplex_evals.families import smooth_turn
 from duplex_evals.network.webrtc_caller import run_webrtc
 
 READY_S: Final = 6.0
-MEMORY_MB: Final = 600.0
-_MEGA: Final = 1_000_000
+MEMORY_MIB: Final = 600.0
+_MIB: Final = 2**20
 
 
 @dataclass(frozen=True)
 class Start:
-    """One start: seconds until ready; MB resident after a call."""
+    """One start: seconds until ready; MiB resident in a call."""
 
     ready_s: float
-    gateway_mb: float
-    worker_mb: float
+    gateway_mib: float
+    worker_mib: float
 
 
 @contextmanager
@@ -59,8 +59,8 @@ def measure() -> Start:
         ready_s = time.monotonic() - begun
         run_webrtc(url, smooth_turn.scenarios()[0], seed=0)
         gateway = psutil.Process(process.pid)
-        worker_mb = sum(c.memory_info().rss for c in gateway.children(recursive=True)) / _MEGA
-        return Start(ready_s, gateway.memory_info().rss / _MEGA, worker_mb)
+        worker_mib = sum(c.memory_info().rss for c in gateway.children(recursive=True)) / _MIB
+        return Start(ready_s, gateway.memory_info().rss / _MIB, worker_mib)
 
 
 def main(
@@ -69,21 +69,21 @@ def main(
 ) -> None:
     """Start the server some times; print seconds to ready and memory after a call."""
     starts = [measure() for _ in range(times)]
-    table = Table("ready after, s", "gateway, MB", "worker, MB", "together, MB")
+    table = Table("ready after, s", "gateway, MiB", "worker, MiB", "together, MiB")
     for one in starts:
-        together = one.gateway_mb + one.worker_mb
+        together = one.gateway_mib + one.worker_mib
         table.add_row(
             f"{one.ready_s:.1f}",
-            f"{one.gateway_mb:.0f}",
-            f"{one.worker_mb:.0f}",
+            f"{one.gateway_mib:.0f}",
+            f"{one.worker_mib:.0f}",
             f"{together:.0f}",
         )
     Console().print(table)
     ready_s = min(one.ready_s for one in starts)
-    together = max(one.gateway_mb + one.worker_mb for one in starts)
+    together = max(one.gateway_mib + one.worker_mib for one in starts)
     Console().print(
         f"ready after {ready_s:.1f} s (target {READY_S:.0f});"
-        f" {together:.0f} MB in a call (target {MEMORY_MB:.0f})"
+        f" {together:.0f} MiB in a call (target {MEMORY_MIB:.0f})"
     )
-    if check and (ready_s > READY_S or together > MEMORY_MB):
+    if check and (ready_s > READY_S or together > MEMORY_MIB):
         raise typer.Exit(1)
