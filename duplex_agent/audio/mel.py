@@ -47,7 +47,7 @@ def mel_filters() -> Exact:
 
 
 @lru_cache(maxsize=1)
-def window() -> Exact:
+def _window() -> Exact:
     """The periodic Hann window, [400]."""
     phases = np.linspace(0.0, 2 * np.pi, FRAME_SAMPLES, endpoint=False)
     return 0.5 - 0.5 * np.cos(phases)
@@ -60,7 +60,7 @@ def log_mel(pcm: Array) -> Array:
     Computed in double precision, so that the encoder's 8-bit levels are the same on every machine.
     """
     frames = sliding_window_view(pcm, FRAME_SAMPLES, axis=-1)[..., ::HOP_SAMPLES, :]
-    spectrum = np.fft.rfft(frames * window())
+    spectrum = np.fft.rfft(frames * _window())
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     levels = np.log10(np.maximum(power @ mel_filters(), POWER_FLOOR))
     return ((levels + 4) / 4).astype(np.float32)

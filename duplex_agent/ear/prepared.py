@@ -112,7 +112,7 @@ def _tick_builder(path: Path, look_ahead_ticks: int) -> Callable[[Path], None]:
         weights = load_weights(path)
         write_model(tick_graph(weights, look_ahead_ticks, "int8"), folder / _GRAPH_FILE)
         exact = TickEncoder(tick_graph(weights, look_ahead_ticks, "fp32"), look_ahead_ticks)
-        np.save(folder / _SILENCE_FILE, _silence(exact))
+        np.save(folder / _SILENCE_FILE, silence_features(exact))
 
     return build
 
@@ -132,7 +132,8 @@ def _full_context_builder(path: Path) -> Callable[[Path], None]:
     return build
 
 
-def _silence(encoder: TickEncoder) -> Array:
+def silence_features(encoder: TickEncoder) -> Array:
+    """What ``encoder`` makes of four seconds of silence, [200, width]."""
     state, features = encoder.new_state(), []
     for _ in range(SILENCE_TICKS + encoder.look_ahead_ticks):
         state, found, _ = encoder.step(state, np.zeros(USER_TICK_SAMPLES, np.float32))

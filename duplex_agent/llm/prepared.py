@@ -4,13 +4,11 @@ Each is made once from the original model and kept in the assets cache under the
 fingerprint and the version of whatever wrote it.
 """
 
-import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +20,7 @@ from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.llm.thinker import token_ids
 from duplex_agent.runtime.disk_cache import derived_folder
 from duplex_agent.runtime.onnx_session import Precision
+from duplex_agent.runtime.stored_rows import StoredRows
 
 # Raise a version whenever files of an older one must not be used any more.
 _TEXT_VERSION = 2
@@ -37,29 +36,18 @@ class PreparedText:
     model_name: str
 
     @cached_property
-    def embedding(self) -> np.memmap[Any, np.dtype[np.float32]]:
+    def embedding(self) -> NDArray[np.float32]:
         """Input embeddings, float32 [vocabulary, width], mapped read-only."""
-        table: np.memmap[Any, np.dtype[np.float32]] = np.load(
-            self.folder / _EMBEDDING_FILE, mmap_mode="r"
-        )
+        table: NDArray[np.float32] = np.load(self.folder / _EMBEDDING_FILE, mmap_mode="r")
         return table
 
     def rows(self, ids: Sequence[int]) -> NDArray[np.float32]:
-        """Embeddings of token ids, float32 [n, width]; ThinkerError for an id out of range.
-
-        They are read, not mapped: a page of the mapping brings its neighbours along and they all
-        stay in memory.
-        """
-        table = self.embedding
-        wanted = token_ids(ids, len(table))
-        rows = np.empty((len(wanted), table.shape[1]), np.float32)
-        for row, index in zip(rows, wanted.tolist(), strict=True):
-            os.preadv(self._embedding_file.fileno(), [row], table.offset + index * row.nbytes)
-        return rows
+        """Embeddings of token ids, float32 [n, width]; ThinkerError for an id out of range."""
+        return self._stored[token_ids(ids, self._stored.shape[0]).tolist()]
 
     @cached_property
-    def _embedding_file(self) -> BinaryIO:
-        return (self.folder / _EMBEDDING_FILE).open("rb")
+    def _stored(self) -> StoredRows:
+        return StoredRows(self.folder / _EMBEDDING_FILE)
 
     @cached_property
     def tokenizer(self) -> TextTokenizer:

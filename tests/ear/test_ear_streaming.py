@@ -12,7 +12,9 @@ from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.ear.encoder_config import CHARACTERS, FEATURES_PER_TICK, EarConfig
 from duplex_agent.ear.encoder_graph import tick_graph
 from duplex_agent.ear.encoder_weights import EncoderWeights
+from duplex_agent.ear.full_context import SILENCE_TICKS
 from duplex_agent.ear.hearing import HeardWord
+from duplex_agent.ear.prepared import silence_features
 from duplex_agent.ear.reference.encoder import EarEncoder
 from duplex_agent.ear.streaming import StreamingEar, decode_characters
 from duplex_agent.ear.tick_encoder import TickEncoder
@@ -75,6 +77,12 @@ def test_tick_by_tick_equals_the_whole_recording(encoder, sound, offset):
     assert features.shape == (TICKS * FEATURES_PER_TICK, SMALL.width)
     np.testing.assert_allclose(features, whole[0], atol=2e-4)
     np.testing.assert_allclose(letters, encoder.logits(whole)[0], atol=2e-4)
+
+
+@torch.inference_mode()
+def test_silence_has_the_features_of_a_silent_recording(encoder):
+    silent = encoder(torch.zeros(1, SILENCE_TICKS * USER_TICK_SAMPLES))[0]
+    np.testing.assert_allclose(silence_features(in_ticks(encoder, "fp32")), silent, atol=2e-4)
 
 
 @torch.inference_mode()
