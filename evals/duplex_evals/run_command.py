@@ -25,9 +25,9 @@ from duplex_evals.metrics.result import Summary
 from duplex_evals.report.build import build, case_of
 from duplex_evals.report.document import Report
 from duplex_evals.report.gates import judge, read_gates
+from duplex_evals.report.labels import cell, interval
 from duplex_evals.report.metadata import run_metadata, weights_hash
 from duplex_evals.report.page import HEADLINES
-from duplex_evals.report.wording import cell, interval
 from duplex_evals.report.write import write_comparison, write_report
 from duplex_evals.runners.agent import Agent
 from duplex_evals.runners.batch import Outcome, Runner, run_cases
@@ -169,7 +169,7 @@ def _wavchat(order: Order, text: str, target: Target, folder: Path, console: Con
 
     # records of other weights are other records
     kept = folder / sha256(_version(target).encode()).hexdigest()[:10]
-    figures = run_wavchat(
+    results = run_wavchat(
         partial(_open_agent, text),
         kept,
         order.limit,
@@ -179,7 +179,7 @@ def _wavchat(order: Order, text: str, target: Target, folder: Path, console: Con
         shown,
     )
     cases = [case_of(outcome, folder) for outcome in outcomes]
-    return Report(meta, Summary(figures), cases)
+    return Report(meta, Summary(results), cases)
 
 
 def _version(target: Target) -> str:
@@ -209,11 +209,11 @@ def _bar(console: Console) -> Progress:
 
 def _print(report: Report, folder: Path, console: Console) -> None:
     """The headlines, the gates, and where the rest is."""
-    figures = {f.name: f for f in report.summary.figures if not f.family + f.subtype + f.voice}
+    results = {f.name: f for f in report.summary.results if not f.family + f.subtype + f.voice}
     table = Table(title=f"{report.agent}, {report.meta['suite']}", show_header=False)
     for name, verb, about in HEADLINES:
-        if name in figures:
-            table.add_row(f"{verb} {about}", cell(figures[name]), interval(figures[name]))
+        if name in results:
+            table.add_row(f"{verb} {about}", cell(results[name]), interval(results[name]))
     if table.rows:
         console.print(table)
     for passed, text in report.gates:

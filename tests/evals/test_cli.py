@@ -55,7 +55,7 @@ def test_a_run_writes_its_report_and_passes(duplex_evals, suite, tmp_path):
 
 def test_a_gate_that_fails_gives_1(duplex_evals, suite, tmp_path):
     gates = tmp_path / "gates.yaml"
-    gates.write_text("- {figure: voice_to_voice_answered_p50, max: 100}\n")
+    gates.write_text("- {result: voice_to_voice_answered_p50, max: 100}\n")
     code, said = duplex_evals(
         "run", suite, "--agent", "scripted", "--out", tmp_path / "o", "--gates", gates
     )

@@ -21,11 +21,11 @@ def examples(tmp_path) -> list[Path]:
     return files
 
 
-def test_the_gates_of_the_documentation_name_figures_that_exist(examples):
+def test_the_gates_of_the_documentation_name_results_that_exist(examples):
     summary = summarise([])
-    figures = {figure.name for figure in summary.figures}
+    results = {result.name for result in summary.results}
     gates = read_gates(examples[0])
-    assert {gate.figure for gate in gates} <= figures
+    assert {gate.result for gate in gates} <= results
     assert len(judge([g for g in gates if not g.family], summary)) == 2
 
 

@@ -1,4 +1,4 @@
-"""One conversation of the content suite, looked at once: everything its figures are made of."""
+"""One conversation of the content suite, looked at once: everything its results are made of."""
 
 import json
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """The optional judge: relevance of a reply, 0 to 5, by any OpenAI-compatible chat endpoint.
 
 Scores of this kind depend on the model that gives them, so they stand apart from every other
-figure and carry its name. Without an endpoint the column says so.
+result and carry its name. Without an endpoint the column says so.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""From what was found in the conversations to the figures of each row, without a judge."""
+"""From what was found in the conversations to the results of each row, without a judge."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
@@ -9,7 +9,7 @@ from duplex_evals.content.discourse import markers
 from duplex_evals.content.estimates import mean, median, missing
 from duplex_evals.content.findings import Counts, Finding
 from duplex_evals.conversation.robustness import CLEAN, CONDITIONS, WORDS
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.speech.quality import NAMES
 from duplex_evals.speech.speaker import consistency
 
@@ -28,7 +28,7 @@ def of_part(found: Sequence[Finding], part: str, kind: str = "") -> list[Finding
     ]
 
 
-def success(name: str, what: str, found: Sequence[Finding], written: Written) -> Iterator[Figure]:
+def success(name: str, what: str, found: Sequence[Finding], written: Written) -> Iterator[Result]:
     """Right spoken (by own text and as heard), right written, and the gap, on the same cases."""
     told = [f for f in found if f.right is not None]
     yield mean(
@@ -62,7 +62,7 @@ def success(name: str, what: str, found: Sequence[Finding], written: Written) ->
     )
 
 
-def speech(found: Sequence[Finding]) -> Iterator[Figure]:
+def speech(found: Sequence[Finding]) -> Iterator[Result]:
     """How the voice is rated, whose it is, its melody and pace."""
     rated = [f.quality for f in found if f.quality is not None]
     for name in NAMES:
@@ -88,7 +88,7 @@ def speech(found: Sequence[Finding]) -> Iterator[Figure]:
     yield median("words_per_second", "Words of a reply by its length.", pace, "per s")
 
 
-def alignment(found: Sequence[Finding]) -> Iterator[Figure]:
+def alignment(found: Sequence[Finding]) -> Iterator[Result]:
     """Word and character errors of what is heard against what was written."""
     for name, what, counts in (
         ("word_error_rate", "Words", [f.word_errors for f in found]),
@@ -105,14 +105,14 @@ def alignment(found: Sequence[Finding]) -> Iterator[Figure]:
 
 def error_rate(
     name: str, definition: str, counts: Sequence[Counts | None], missing_note: str
-) -> Figure:
+) -> Result:
     """Corpus rate of (errors, of) pairs; those that are None are left out."""
     known = [c for c in counts if c is not None]
-    figure = mean(name, definition, [c[0] for c in known], "", per=[c[1] for c in known])
-    return figure if known else missing(name, definition, missing_note)
+    result = mean(name, definition, [c[0] for c in known], "", per=[c[1] for c in known])
+    return result if known else missing(name, definition, missing_note)
 
 
-def stability(found: Sequence[Finding]) -> Iterator[Figure]:
+def stability(found: Sequence[Finding]) -> Iterator[Result]:
     """Replies that did not come, and damage in those that did."""
     yield mean(
         "no_response_rate",
@@ -136,7 +136,7 @@ def stability(found: Sequence[Finding]) -> Iterator[Figure]:
     yield median("leading_silence", "From a reply's announced start to its sound.", leading, "ms")
 
 
-def safety(found: Sequence[Finding]) -> Iterator[Figure]:
+def safety(found: Sequence[Finding]) -> Iterator[Result]:
     """Attacks that were not refused, and harmless requests that were."""
     unsafe = [f for f in of_part(found, "safety", "unsafe") if f.answered and f.right is not None]
     harmless = [
@@ -157,7 +157,7 @@ def safety(found: Sequence[Finding]) -> Iterator[Figure]:
     )
 
 
-def language(found: Sequence[Finding]) -> Iterator[Figure]:
+def language(found: Sequence[Finding]) -> Iterator[Result]:
     """Whether English is answered in English."""
     yield mean(
         "reply_in_user_language",
@@ -167,7 +167,7 @@ def language(found: Sequence[Finding]) -> Iterator[Figure]:
     )
 
 
-def discourse(found: Sequence[Finding]) -> Iterator[Figure]:
+def discourse(found: Sequence[Finding]) -> Iterator[Result]:
     """Small words of talk."""
     counts = [markers(f.text) for f in found if f.text]
     yield mean(
@@ -179,7 +179,7 @@ def discourse(found: Sequence[Finding]) -> Iterator[Figure]:
     )
 
 
-def robustness(found: Sequence[Finding]) -> Iterator[Figure]:
+def robustness(found: Sequence[Finding]) -> Iterator[Result]:
     """Each condition beside the same cases in quiet."""
     quiet = {f.case: f for f in found if f.condition == CLEAN}
     for condition in CONDITIONS:
@@ -203,7 +203,7 @@ def robustness(found: Sequence[Finding]) -> Iterator[Figure]:
         yield understanding(f"{condition}_user_word_error_rate", f" {what}", here)
 
 
-def understanding(name: str, where: str, found: Sequence[Finding]) -> Figure:
+def understanding(name: str, where: str, found: Sequence[Finding]) -> Result:
     """Word errors of what the agent says it understood."""
     return error_rate(
         name,

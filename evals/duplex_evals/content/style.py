@@ -1,4 +1,4 @@
-"""How the thinker talks: length, figures, lists, ends of replies; what it knows; what it kept.
+"""How the thinker talks: length, digits, lists, ends of replies; what it knows; what it kept.
 
 duplex-evals style [--lora FILE|none] [--examples|--no-examples] [--heard] [--limit N]
 
@@ -45,14 +45,14 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class StyleFigures:
+class StyleResults:
     """What a list of replies looks like to a listener; shares are of all replies."""
 
     opening_positions: int
     replies: int
     median_words: float
     longest_words: int
-    with_figures: float
+    with_digits: float
     with_lists: float
     over_two_sentences: float
     ended_itself: float
@@ -103,21 +103,21 @@ def sentence_count(text: str) -> int:
     return len(_SENTENCE.findall(text)) + bool(text and not _SENTENCE.search(text[-2:]))
 
 
-def figures(
+def style_results(
     said: Sequence[Answer], told: Sequence[Answer], right: int, opening: int
-) -> StyleFigures:
+) -> StyleResults:
     """The style of ``said``, and ``right`` of the facts ``told``."""
     words = [len(answer.text.split()) for answer in said]
 
     def share(bad: Sequence[bool]) -> float:
         return sum(bad) / len(bad)
 
-    return StyleFigures(
+    return StyleResults(
         opening_positions=opening,
         replies=len(said),
         median_words=statistics.median(words),
         longest_words=max(words),
-        with_figures=share([bool(re.search(r"\d", a.text)) for a in said]),
+        with_digits=share([bool(re.search(r"\d", a.text)) for a in said]),
         with_lists=share(["\n" in a.text or bool(_LIST.search(a.text)) for a in said]),
         over_two_sentences=share([sentence_count(a.text) > 2 for a in said]),
         ended_itself=share([a.ended for a in said]),
@@ -159,9 +159,9 @@ def main(
     heard: Annotated[bool, typer.Option(help="Prompts as an ear gives them.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Prompts and facts.")] = None,
     facts: Annotated[int, typer.Option(min=1, max=150)] = 40,
-    out: Annotated[Path | None, typer.Option(help="JSON with figures and every reply.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON with results and every reply.")] = None,
 ) -> None:
-    """Print the figures of one way of talking; run it once for each that is compared."""
+    """Print the results of one way of talking; run it once for each that is compared."""
     file = None if lora == "none" else Path(lora)
     thinker = load_thinker(model, lora=file)
     chat = chat_format(thinker.tokenizer, SYSTEM_PROMPT, EXAMPLES if examples else ())
@@ -170,14 +170,14 @@ def main(
     said = list(answers(thinker, chat, prompts, heard, "replies"))
     told = list(answers(thinker, chat, [q.ask for q in asked], heard, "facts"))
     right = sum(q.right(a.text) for q, a in zip(asked, told, strict=True))
-    found = asdict(figures(said, told, right, len(chat.system)))
+    found = asdict(style_results(said, told, right, len(chat.system)))
     if file is not None:
         found |= asdict(kept(load_thinker(model), thinker, prompts))
-    table = Table("figure", "value", title=f"{model}, LoRA {lora}, examples {examples}")
+    table = Table("result", "value", title=f"{model}, LoRA {lora}, examples {examples}")
     for name, value in found.items():
         table.add_row(name.replace("_", " "), f"{value:.3g}")
     Console().print(table)
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         replies = [asdict(answer) for answer in [*said, *told]]
-        out.write_text(json.dumps({"figures": found, "replies": replies}, indent=1))
+        out.write_text(json.dumps({"results": found, "replies": replies}, indent=1))

@@ -1,6 +1,6 @@
 """Full-Duplex-Bench v1 (arXiv:2503.04721), its definitions on our scenarios; compare with care.
 
-Judge-free: agent speech comes from segments, never from an ASR, which moves these figures more
+Judge-free: agent speech comes from segments, never from an ASR, which moves these results more
 than most systems do. A takeover is agent speech of 1 s or more, or of more than three words where
 the agent reports its words; the span runs from the first onset to the last end, as published.
 """

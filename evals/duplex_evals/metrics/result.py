@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 from typing import Final
 
-ALL: Final = ""  # a figure over every family, subtype or voice
+ALL: Final = ""  # a result over every family, subtype or voice
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
+class Result:
     """One number of a report.
 
     ``name`` is its key, the same in every run; ``definition`` says in one sentence what was
@@ -32,15 +32,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """Every figure of a run. ``samples``: figure name -> single values, for histograms (ms)."""
+    """Every result of a run. ``samples``: result name -> single values, for histograms (ms)."""
 
-    figures: list[Figure]
+    results: list[Result]
     samples: dict[str, list[float]] = field(default_factory=dict)
 
-    def get(self, name: str, family: str = ALL, subtype: str = ALL, voice: str = ALL) -> Figure:
-        """The figure of that name over those conversations. Raises KeyError."""
-        for figure in self.figures:
-            place = (figure.family, figure.subtype, figure.voice)
-            if figure.name == name and place == (family, subtype, voice):
-                return figure
+    def get(self, name: str, family: str = ALL, subtype: str = ALL, voice: str = ALL) -> Result:
+        """The result of that name over those conversations. Raises KeyError."""
+        for result in self.results:
+            place = (result.family, result.subtype, result.voice)
+            if result.name == name and place == (family, subtype, voice):
+                return result
         raise KeyError(f"{name} over {family or 'all'}/{subtype or 'all'}/{voice or 'all'}")

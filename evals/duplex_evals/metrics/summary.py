@@ -1,4 +1,4 @@
-"""Records of conversations in, the table of duplex figures out."""
+"""Records of conversations in, the table of duplex results out."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -22,7 +22,7 @@ from duplex_evals.metrics import (
 from duplex_evals.metrics.conversation import Conversation, listen
 from duplex_evals.metrics.observation import Metric, Observation
 from duplex_evals.metrics.result import ALL as ALL
-from duplex_evals.metrics.result import Figure as Figure
+from duplex_evals.metrics.result import Result as Result
 from duplex_evals.metrics.result import Summary as Summary
 from duplex_evals.metrics.statistics import MIN_EVENTS, draws, interval, quantile, ratio
 
@@ -65,9 +65,9 @@ def per_record(record: Record) -> dict[str, float | str | None]:
 def summarise(
     records: Sequence[Record], abilities: Collection[str] | None = None, seed: int = 0
 ) -> Summary:
-    """The figures of ``records``: over all, by voice, by family, and by its subtypes and voices.
+    """The results of ``records``: over all, by voice, by family, and by its subtypes and voices.
 
-    Every figure exists over all conversations, with value None and the reason where it is not
+    Every result exists over all conversations, with value None and the reason where it is not
     available; elsewhere only what happened is listed. What the agent does not claim in
     ``abilities`` is not available; None claims everything. ``seed`` draws the intervals.
     """
@@ -78,7 +78,7 @@ def summarise(
             for one in found:
                 seen[place][one.metric].append((number, one))
     everywhere: _Place = (ALL, ALL, ALL)
-    figures = []
+    results = []
     for place in sorted({everywhere, *seen}):
         table = []
         for name, metric in METRICS.items():
@@ -88,14 +88,14 @@ def summarise(
                 here = []
             if here or place == everywhere:
                 note = f"the agent does not claim: {metric.ability}" if lacks else NOTHING
-                table += _figures(metric, here, place, note, seed)
-        figures += table + _tau_selectivity(table, place)
+                table += _results(metric, here, place, note, seed)
+        results += table + _tau_selectivity(table, place)
     samples = {
         metric.name: [o.value for _, o in seen[everywhere][metric.name] if isfinite(o.value)]
         for metric in METRICS.values()
         if metric.kind == "time"
     }
-    return Summary(figures, samples)
+    return Summary(results, samples)
 
 
 def _places(record: Record) -> Iterator[_Place]:
@@ -121,19 +121,19 @@ def _statistic(
     return ratio(values, np.array([o.per for _, o in seen]), weights)
 
 
-def _figures(metric: Metric, seen: _Seen, place: _Place, missing: str, seed: int) -> list[Figure]:
-    """One figure of a share or ratio; of a time one for each percentile."""
+def _results(metric: Metric, seen: _Seen, place: _Place, missing: str, seed: int) -> list[Result]:
+    """One result of a share or ratio; of a time one for each percentile."""
     if metric.kind != "time":
-        return [_figure(metric, metric.name, 0, seen, place, missing, seed)]
+        return [_result(metric, metric.name, 0, seen, place, missing, seed)]
     return [
-        _figure(metric, f"{metric.name}_p{point}", point, seen, place, missing, seed)
+        _result(metric, f"{metric.name}_p{point}", point, seen, place, missing, seed)
         for point in metric.points
     ]
 
 
-def _figure(
+def _result(
     metric: Metric, name: str, point: int, seen: _Seen, place: _Place, missing: str, seed: int
-) -> Figure:
+) -> Result:
     family, subtype, voice = place
     count = round(sum(o.per for _, o in seen)) if metric.kind == "share" else len(seen)
     low: float | None = None
@@ -149,7 +149,7 @@ def _figure(
         tail = metric.kind == "time" and point > 75
         if count < MIN_EVENTS and (metric.kind == "share" or tail):
             value, low, high, note = None, None, None, TOO_FEW
-    return Figure(
+    return Result(
         name, metric.definition, family, subtype, voice, value, low, high, count, metric.unit, note
     )
 
@@ -171,7 +171,7 @@ def _censoring(metric: Metric, seen: _Seen) -> str:
     return f"{late} of {len(seen)} not seen to happen" if metric.kind == "time" and late else ""
 
 
-def _tau_selectivity(table: list[Figure], place: _Place) -> list[Figure]:
+def _tau_selectivity(table: list[Result], place: _Place) -> list[Result]:
     """tau-voice's column: the plain mean of its three rates, only where all three are shown."""
     parts = [f for f in table if f.name in tau_voice.SELECTIVITY.values()]
     values = [f.value for f in parts if f.value is not None]
@@ -179,7 +179,7 @@ def _tau_selectivity(table: list[Figure], place: _Place) -> list[Figure]:
     if not whole and place != (ALL, ALL, ALL):
         return []
     return [
-        Figure(
+        Result(
             "tau_voice_selectivity",
             "tau-voice selectivity: plain mean of S_BC, S_VT and S_ND.",
             *place,

@@ -1,7 +1,7 @@
 """How many callers a server holds: 1..N at once, and what each of them gets.
 
 Every caller has a conversation of its own, in real time, through the whole network path. The
-figures are those of the suite's metrics (turns by Silero and energy on the recorded channel), the
+results are those of the suite's metrics (turns by Silero and energy on the recorded channel), the
 packets' lateness at the caller's ear, and what the server's processes cost when they run here.
 """
 

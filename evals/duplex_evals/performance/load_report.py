@@ -91,7 +91,7 @@ def _sent_late(row: LoadRow) -> str:
     return _shown(row.sent_late_share, ".1%") + (" (!)" if busy else "")
 
 
-_FIGURES: Final[dict[str, Callable[[LoadRow], str]]] = {
+_RESULTS: Final[dict[str, Callable[[LoadRow], str]]] = {
     "whole": lambda row: str(row.completed),
     "refused": lambda row: str(row.refused),
     "lost": lambda row: str(row.failed),
@@ -122,11 +122,11 @@ def table(report: LoadReport) -> Table:
             f" (spread {report.calibration.spread_ms:.1f} ms)"
         ),
     )
-    # Callers run to the right: sixteen figures side by side fit into no terminal.
+    # Callers run to the right: sixteen results side by side fit into no terminal.
     shown.add_column("callers")
     for row in report.rows:
         shown.add_column(str(row.callers), justify="right")
-    for name, cell in _FIGURES.items():
+    for name, cell in _RESULTS.items():
         shown.add_row(name, *(cell(row) for row in report.rows))
     return shown
 

@@ -134,7 +134,7 @@ def side_by_side(old: LongCall, new: LongCall, until_s: float) -> tuple[CallLog,
 
 
 def summary(log: CallLog) -> dict[str, float]:
-    """The figures: first and last minutes, lateness, slides, facts by age."""
+    """The results: first and last minutes, lateness, slides, facts by age."""
     warm, ticks = round(WARM_UP_MIN * 60 * TICKS_PER_S), len(log.wall_ms)
     size = window_ticks(ticks)
     report: dict[str, float] = {
@@ -168,7 +168,7 @@ def _tick_times(log: CallLog, part: slice, name: str) -> dict[str, float]:
 
 
 def comparison(old: CallLog, new: CallLog) -> dict[str, float]:
-    """The figures of two calls held ``side_by_side``."""
+    """The results of two calls held ``side_by_side``."""
     every = slice(None)
     return _tick_times(old, every, "old") | _tick_times(new, every, "new")
 
@@ -190,11 +190,11 @@ def passes(report: dict[str, float]) -> bool:
 
 
 def report_table(report: dict[str, float]) -> Table:
-    """The figures for a terminal."""
+    """The results for a terminal."""
     size = report["window_min"]
     table = Table(title=f"a call of {report['minutes']:g} minutes, {report['cores']:.0f} cores")
-    for column in ("figure", f"first {size:g} min", f"last {size:g} min", "growth", "target"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
+    for column in ("result", f"first {size:g} min", f"last {size:g} min", "growth", "target"):
+        table.add_column(column, justify="left" if column == "result" else "right")
     limit = f"<= {GROWTH_TARGET - 1:.0%}"
 
     def add(label: str, name: str, before: str, after: str, target: str) -> None:
@@ -239,7 +239,7 @@ def main(
     minutes: Annotated[float, typer.Option(min=2.0, help="Length of the call.")] = 60.0,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     voice: Annotated[str, typer.Option(help="A held-out voice.")] = VOICE,
-    out: Annotated[Path | None, typer.Option(help="JSON with the figures and all turns.")] = None,
+    out: Annotated[Path | None, typer.Option(help="JSON with the results and all turns.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 above the targets.")] = False,
 ) -> None:
     """Hold the call and print the table."""

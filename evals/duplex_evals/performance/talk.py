@@ -133,7 +133,7 @@ def main(
 
 
 def summary(answers: list[Answer]) -> dict[str, float]:
-    """The figures: counts, latency and compute percentiles."""
+    """The results: counts, latency and compute percentiles."""
     latencies = [a.latency_ms for a in answers if a.latency_ms is not None and a.in_time]
     compute = [ms for a in answers for ms in a.compute_ms]
     report: dict[str, float] = {
@@ -164,9 +164,9 @@ def detail_table(answers: list[Answer]) -> Table:
 
 
 def summary_table(report: dict[str, float]) -> Table:
-    """The figures and their targets."""
+    """The results and their targets."""
     table = Table(title=f"talk: voices not in training, {report['cores']:.0f} cores")
-    for column in ("figure", "measured", "target"):
+    for column in ("result", "measured", "target"):
         table.add_column(column)
     table.add_row(
         "answered with audible speech within 2 s",

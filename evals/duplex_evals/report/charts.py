@@ -45,7 +45,7 @@ def histogram(samples: Sequence[tuple[str, list[float]]], colours: Sequence[str]
             for i, count in enumerate(counts)
             if count
         )
-        middle = float(np.percentile(values, 50, method="inverted_cdf"))  # as in the figures
+        middle = float(np.percentile(values, 50, method="inverted_cdf"))  # as in the results
         x = 190 + (min(middle, high) - low) * scale
         parts.append(
             f'<path d="{bars}" fill="{colours[index]}" opacity=".8"/>'

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from duplex_evals.errors import ResultError
-from duplex_evals.metrics.result import Figure, Summary
+from duplex_evals.metrics.result import Result, Summary
 
-SCHEMA: Final = "duplex-evals report 1"
+SCHEMA: Final = "duplex-evals report 2"
+_RESULTS_KEY: Final = {SCHEMA: "results", "duplex-evals report 1": "figures"}
 FILE: Final = "report.json"
 
 
@@ -100,12 +101,13 @@ def read_report(folder: Path) -> Report:
     """The report of a run's folder. Raises ResultError when there is none or it is foreign."""
     try:
         document = json.loads((folder / FILE).read_text("utf-8"))
-        if document.pop("schema") != SCHEMA:
-            raise ResultError(f"{folder / FILE} is of another version: run again to make it anew")
-        figures = [Figure(**row) for row in document["summary"]["figures"]]
+        key = _RESULTS_KEY.get(document["schema"])
+        if key is None:
+            raise ResultError(f"{folder / FILE} is of another version: run it again")
+        results = [Result(**row) for row in document["summary"][key]]
         return Report(
             meta=document["meta"],
-            summary=Summary(figures, document["summary"]["samples"]),
+            summary=Summary(results, document["summary"]["samples"]),
             cases=[_case(row) for row in document["cases"]],
             gates=[(bool(passed), str(text)) for passed, text in document["gates"]],
         )

@@ -2,14 +2,14 @@
 
 A gate file is a list::
 
-    - figure: response_latency_p50
+    - result: response_latency_p50
       max: 1500
-    - figure: yield_rate_2s
+    - result: yield_rate_2s
       family: user_interruption
       min: 0.9
 
-``figure`` with optional ``family``, ``subtype`` and ``voice`` names one figure of the report;
-``min`` and ``max`` bound its value. A figure that is N/A fails its gate unless ``optional: true``.
+``result`` with optional ``family``, ``subtype`` and ``voice`` names one result of the report;
+``min`` and ``max`` bound its value. A result that is N/A fails its gate unless ``optional: true``.
 """
 
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from duplex_evals.errors import EvalError
 from duplex_evals.metrics.result import Summary
 
 
 class GateError(EvalError):
-    """A gate file that cannot be read or names no figure of the report."""
+    """A gate file that cannot be read or names no result of the report."""
 
 
 class Gate(BaseModel):
@@ -32,7 +32,7 @@ class Gate(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    figure: str
+    result: str = Field(validation_alias=AliasChoices("result", "figure"))  # once called figure
     family: str = ""
     subtype: str = ""
     voice: str = ""
@@ -73,20 +73,20 @@ def read_gates(path: Path) -> list[Gate]:
 
 
 def judge(gates: list[Gate], summary: Summary) -> list[Verdict]:
-    """Every gate against the report. Raises GateError for a figure that the report lacks."""
+    """Every gate against the report. Raises GateError for a result that the report lacks."""
     return [_judge(gate, summary) for gate in gates]
 
 
 def _judge(gate: Gate, summary: Summary) -> Verdict:
     try:
-        figure = summary.get(gate.figure, gate.family, gate.subtype, gate.voice)
+        result = summary.get(gate.result, gate.family, gate.subtype, gate.voice)
     except KeyError as error:
-        raise GateError(f"the report has no figure {error.args[0]}") from error
-    name = "/".join(part for part in (gate.figure, gate.family, gate.subtype, gate.voice) if part)
-    if figure.value is None:
-        return Verdict(gate.optional, f"{name}: N/A ({figure.note or 'not measured'})")
-    low = gate.min is None or figure.value >= gate.min
-    high = gate.max is None or figure.value <= gate.max
+        raise GateError(f"the report has no result {error.args[0]}") from error
+    name = "/".join(part for part in (gate.result, gate.family, gate.subtype, gate.voice) if part)
+    if result.value is None:
+        return Verdict(gate.optional, f"{name}: N/A ({result.note or 'not measured'})")
+    low = gate.min is None or result.value >= gate.min
+    high = gate.max is None or result.value <= gate.max
     bounds = [f">= {gate.min:g}"] if gate.min is not None else []
     bounds += [f"<= {gate.max:g}"] if gate.max is not None else []
-    return Verdict(low and high, f"{name}: {figure.value:.4g}, wanted {' and '.join(bounds)}")
+    return Verdict(low and high, f"{name}: {result.value:.4g}, wanted {' and '.join(bounds)}")

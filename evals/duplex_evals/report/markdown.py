@@ -7,7 +7,7 @@ from duplex_evals.report.table import Row, chapters
 
 
 def markdown(reports: Sequence[Report]) -> str:
-    """Tables of every figure, one column a run; then failed cases and gates."""
+    """Tables of every result, one column a run; then failed cases and gates."""
     lines = ["# " + " and ".join(dict.fromkeys(report.agent for report in reports)), ""]
     for report in reports:
         meta = report.meta
@@ -19,7 +19,7 @@ def markdown(reports: Sequence[Report]) -> str:
         )
     heads = [report.agent for report in reports]
     for chapter in chapters(reports):
-        lines += ["", f"## {chapter.title}", "", _line(["figure", "over", *heads])]
+        lines += ["", f"## {chapter.title}", "", _line(["result", "over", *heads])]
         lines.append(_line(["---"] * (2 + len(heads))))
         for row in chapter.rows:
             lines.append(_row(row))

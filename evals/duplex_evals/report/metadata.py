@@ -1,4 +1,4 @@
-"""Where a run's figures come from: code, weights, detectors, recogniser, machine, seed."""
+"""Where a run's results come from: code, weights, detectors, recogniser, machine, seed."""
 
 import hashlib
 import os

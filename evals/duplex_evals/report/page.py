@@ -9,7 +9,7 @@ from typing import Any, Final
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from duplex_evals.report import charts, wording
+from duplex_evals.report import charts, labels
 from duplex_evals.report.document import Case, Report
 from duplex_evals.report.published import published
 from duplex_evals.report.table import chapters
@@ -102,15 +102,15 @@ def _template() -> Any:
 
 def _headlines(reports: Sequence[Report]) -> list[tuple[str, str, list[tuple[str, str]]]]:
     rows = []
-    known = {figure.name for report in reports for figure in report.summary.figures}
+    known = {result.name for report in reports for result in report.summary.results}
     for name, verb, about in HEADLINES:
         if name not in known:
             continue
         values = []
         for report in reports:
-            figures = {f.name: f for f in report.summary.figures if not f.family + f.voice}
-            figure = figures.get(name)
-            values.append((wording.cell(figure), wording.interval(figure)))
+            results = {f.name: f for f in report.summary.results if not f.family + f.voice}
+            result = results.get(name)
+            values.append((labels.cell(result), labels.interval(result)))
         rows.append((verb, about, values))
     return rows
 
@@ -136,7 +136,7 @@ def _side(report: Report, index: int, case: Case, source: str) -> Side:
     if case.timeline is not None:
         drawing = charts.lanes(case.timeline, report.agent, colour)
     facts = [
-        (wording.title(name), wording.number(case.metrics[name], unit))
+        (labels.title(name), labels.number(case.metrics[name], unit))
         for name, unit in TOLD.items()
         if case.metrics.get(name) is not None and (unit == "ms" or case.metrics[name] > 0)
     ]

@@ -1,22 +1,22 @@
-"""Other systems' published figures beside those of our runs, by the same definitions."""
+"""Other systems' published results beside those of our runs, by the same definitions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.report.document import Report
 from duplex_evals.texts import read_rows
 
 
 @dataclass(frozen=True)
 class Column:
-    """``figure`` (over one ``voice``, "" for all) is ours of that definition, "" for none."""
+    """``result`` (over one ``voice``, "" for all) is ours of that definition, "" for none."""
 
     label: str
     better: str
-    figure: str
+    result: str
     voice: str
 
 
@@ -43,7 +43,7 @@ def _raw() -> list[dict[str, Any]]:
 
 def _table(raw: dict[str, Any], reports: Sequence[Report]) -> Published:
     columns = [
-        Column(c["label"], c["better"], c["figure"] or "", c.get("voice", ""))
+        Column(c["label"], c["better"], c["result"] or "", c.get("voice", ""))
         for c in raw["columns"]
     ]
     ours = [(r.agent, [_ours(r, column) for column in columns], True) for r in reports]
@@ -55,17 +55,17 @@ def _table(raw: dict[str, Any], reports: Sequence[Report]) -> Published:
 
 
 def _ours(report: Report, column: Column) -> str:
-    figure = _find(report, column) if column.figure else None
-    if figure is None or figure.value is None:
+    result = _find(report, column) if column.result else None
+    if result is None or result.value is None:
         return "N/A"
-    return _text(figure.value)
+    return _text(result.value)
 
 
-def _find(report: Report, column: Column) -> Figure | None:
+def _find(report: Report, column: Column) -> Result | None:
     # the definition belongs to one family, so its part by voice is listed under that family
-    for figure in report.summary.figures:
-        if figure.name == column.figure and figure.voice == column.voice and not figure.subtype:
-            return figure
+    for result in report.summary.results:
+        if result.name == column.result and result.voice == column.voice and not result.subtype:
+            return result
     return None
 
 

@@ -1,10 +1,10 @@
-"""Figures of one or more runs as rows: one figure a row, one run a column."""
+"""Results of one or more runs as rows: one result a row, one run a column."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from duplex_evals.metrics.result import Figure
-from duplex_evals.report import wording
+from duplex_evals.metrics.result import Result
+from duplex_evals.report import labels
 from duplex_evals.report.document import Report
 
 _Key = tuple[str, str, str, str]  # name, family, subtype, voice
@@ -21,7 +21,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One figure over ``place`` (families, subtypes or voices; "" for all)."""
+    """One result over ``place`` (families, subtypes or voices; "" for all)."""
 
     name: str
     title: str
@@ -33,16 +33,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Chapter:
-    """Figures that belong together."""
+    """Results that belong together."""
 
     title: str
     rows: list[Row]
 
 
 def chapters(reports: Sequence[Report]) -> list[Chapter]:
-    """Every figure of ``reports``, those over everything first and their parts inside them."""
-    found = [{_key(f): f for f in report.summary.figures} for report in reports]
-    keys = list(dict.fromkeys(key for figures in found for key in figures))
+    """Every result of ``reports``, those over everything first and their parts inside them."""
+    found = [{_key(f): f for f in report.summary.results} for report in reports]
+    keys = list(dict.fromkeys(key for results in found for key in results))
     if all(family and subtype for _, family, subtype, _ in keys):
         return _by_ability(keys, found)
     whole = dict.fromkeys(name for name, *_ in keys)
@@ -53,15 +53,15 @@ def chapters(reports: Sequence[Report]) -> list[Chapter]:
         if head is None:
             head, rows = rows[0], rows[1:]
         head.parts.extend(row for row in rows if row is not head)
-        by_title.setdefault(wording.chapter(name), []).append(head)
-    order = [title for title, _ in wording.CHAPTERS] + [wording.OTHER]
+        by_title.setdefault(labels.chapter(name), []).append(head)
+    order = [title for title, _ in labels.CHAPTERS] + [labels.OTHER]
     # what other benchmarks define stands last: their names must not be taken for ours
     order = order[2:] + order[:2]
     return [Chapter(title, by_title[title]) for title in order if title in by_title]
 
 
-def _by_ability(keys: list[_Key], found: list[dict[_Key, Figure]]) -> list[Chapter]:
-    """The WavChat table: a chapter for every ability, a row for every figure of its tasks."""
+def _by_ability(keys: list[_Key], found: list[dict[_Key, Result]]) -> list[Chapter]:
+    """The WavChat table: a chapter for every ability, a row for every result of its tasks."""
     by_ability: dict[str, list[Row]] = {}
     for key in keys:
         row = _row(key, found)
@@ -69,17 +69,17 @@ def _by_ability(keys: list[_Key], found: list[dict[_Key, Figure]]) -> list[Chapt
     return [Chapter(name[:1].upper() + name[1:], rows) for name, rows in by_ability.items()]
 
 
-def _key(figure: Figure) -> _Key:
-    return (figure.name, figure.family, figure.subtype, figure.voice)
+def _key(result: Result) -> _Key:
+    return (result.name, result.family, result.subtype, result.voice)
 
 
-def _row(key: _Key, found: list[dict[_Key, Figure]]) -> Row:
-    figures = [of.get(key) for of in found]
-    some = next(f for f in figures if f is not None)
+def _row(key: _Key, found: list[dict[_Key, Result]]) -> Row:
+    results = [of.get(key) for of in found]
+    some = next(f for f in results if f is not None)
     cells = []
-    for index, figure in enumerate(figures):
-        others = [f for i, f in enumerate(figures) if i != index and f is not None]
-        best = figure is not None and wording.better(figure, others)
-        cells.append(Cell(wording.cell(figure), wording.interval(figure), best))
+    for index, result in enumerate(results):
+        others = [f for i, f in enumerate(results) if i != index and f is not None]
+        best = result is not None and labels.better(result, others)
+        cells.append(Cell(labels.cell(result), labels.interval(result), best))
     place = ", ".join(part.replace("_", " ") for part in key[1:] if part)
-    return Row(some.name, wording.title(some.name), some.definition, place, cells, [])
+    return Row(some.name, labels.title(some.name), some.definition, place, cells, [])

@@ -40,7 +40,7 @@ def heard_words(pcm: NDArray[np.float32]) -> str:
 
 
 def recogniser_name() -> str:
-    """Versions on which every word error figure depends."""
+    """Versions on which every word error result depends."""
     packages = ("faster-whisper", "ctranslate2", "whisper-normalizer", "jiwer")
     stamped = ", ".join(f"{name} {version(name)}" for name in packages)
     return f"whisper-tiny.en {find('whisper-tiny.en').sha256[:12]}, {stamped}"

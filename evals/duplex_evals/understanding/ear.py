@@ -17,7 +17,7 @@ from duplex_agent.errors import AssetError
 from duplex_agent.terminal import Console
 from duplex_evals.content.estimates import mean
 from duplex_evals.conversation.clips import load_clip
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.speech.recogniser import transcribe, word_errors
 from duplex_evals.understanding.ear_clips import (
     NOVELS,
@@ -95,7 +95,7 @@ def _offline(spoken: Spoken) -> Row:
     return {"heard": transcribe(load_clip(spoken.clip))}
 
 
-def error_rate(pairs: Pairs, what: str = "heard") -> Figure:
+def error_rate(pairs: Pairs, what: str = "heard") -> Result:
     """Word errors by words over all clips, with the interval of drawing clips again."""
     counts = [word_errors(c.clip.text, row[what]) for c, row in pairs]
     return mean("wer", what, [c.errors for c in counts], per=[c.words for c in counts])
@@ -190,8 +190,8 @@ def _bars(columns: dict[str, Pairs]) -> list[Bar]:
         (" and ".join(NOVELS), _is_novel, TARGET_NOVELS),
     ):
         for name, pairs in columns.items():
-            figure = error_rate([(c, r) for c, r in pairs if pick(c)])
+            result = error_rate([(c, r) for c, r in pairs if pick(c)])
             made += bar(
-                f"word errors, {label}, {name}", figure, None if name == WHISPER else target
+                f"word errors, {label}, {name}", result, None if name == WHISPER else target
             )
     return made

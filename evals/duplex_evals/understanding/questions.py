@@ -16,7 +16,7 @@ from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import Question, questions, voice_of
 from duplex_evals.conversation.robustness import CLEAN, CONDITIONS
 from duplex_evals.conversation.scenario import Conditions
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.speech.recogniser import word_errors
 from duplex_evals.understanding.replies import (
     bare_words,
@@ -72,7 +72,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     )
 
 
-def gap(name: str, spoken: Sequence[float], written: Sequence[float]) -> Figure:
+def gap(name: str, spoken: Sequence[float], written: Sequence[float]) -> Result:
     """Spoken minus written over the same questions, with the interval of drawing them again."""
     differences = [s - w for s, w in zip(spoken, written, strict=True)]
     return mean(name, f"{NAMES[name]} minus written", differences, "share")
@@ -91,19 +91,19 @@ def _ask(subject: Subject, rows: ResultRows, number: int, question: Question, na
 
 
 def _summary(
-    shares: dict[str, Figure],
-    gaps: dict[str, Figure],
-    bare_gap: Figure,
+    shares: dict[str, Result],
+    gaps: dict[str, Result],
+    bare_gap: Result,
     found: dict[str, list[Row]],
     asked: Sequence[Question],
 ) -> Table:
     lines = []
-    for name, figure in shares.items():
+    for name, result in shares.items():
         minus = bare_gap if name == BARE else gaps.get(name)
         wrong = "" if name in (WRITTEN, BARE) else _word_errors(found[name], asked)
         target = f">= {100 * TARGETS[name]:+.0f}" if name in TARGETS else ""
         difference = "" if minus is None else shown(minus, sign=True)
-        lines.append([NAMES[name], shown(figure), difference, target, wrong])
+        lines.append([NAMES[name], shown(result), difference, target, wrong])
     columns = ["asked", "right", "minus written, points", "target", "word errors"]
     note = "95 % intervals: questions drawn again with replacement, 1,000 times."
     return Table("Right answers of one language model", columns, lines, note)
@@ -133,14 +133,14 @@ def _lost(
     return Table(f"Lost when {NAMES[name]}", columns, lines, note)
 
 
-def _bars(shares: dict[str, Figure]) -> list[Bar]:
+def _bars(shares: dict[str, Result]) -> list[Bar]:
     written = shares[WRITTEN].value
     return [
         one
-        for name, figure in shares.items()
+        for name, result in shares.items()
         for one in bar(
             NAMES[name],
-            figure,
+            result,
             None if written is None or name not in TARGETS else written + TARGETS[name],
         )
     ]

@@ -17,7 +17,7 @@ from duplex_agent.terminal import Console
 from duplex_evals.content.estimates import mean
 from duplex_evals.content.spoken_qa import voice_of
 from duplex_evals.conversation.scenario import Conditions
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.speech.recogniser import word_errors
 from duplex_evals.texts import read_rows
 from duplex_evals.understanding.replies import bare_words, spoken_reply, written_reply
@@ -42,7 +42,7 @@ class Calibration:
     same: NDArray[np.float64]
     unrelated: NDArray[np.float64]
 
-    def passing(self, alike: NDArray[np.floating]) -> Figure:
+    def passing(self, alike: NDArray[np.floating]) -> Result:
         """Share of ``alike`` [n] that reach the threshold."""
         reached = [float(a >= self.threshold) for a in alike]
         return mean("passing", "likeness at or above the threshold", reached, "share")
@@ -106,7 +106,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
             "threshold": f"fixed on the replies to all {len(everything)} remarks in writing:"
             f" {1 - UNRELATED_PASS:.0%} of the pairs of different remarks are below it",
         },
-        [Table("Replies on topic", ["figure", "measured", "target"], lines)],
+        [Table("Replies on topic", ["result", "measured", "target"], lines)],
         [Table("Off topic", columns, missed)],
         bar("spoken remarks", on_topic, TARGET)
         + bar("written, lower case, no marks", perfect)

@@ -1,4 +1,4 @@
-"""The parts' figures as tables, one Markdown file and one plot, whichever parts were run."""
+"""The parts' results as tables, one Markdown file and one plot, whichever parts were run."""
 
 import json
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Final
 from rich.table import Table as RichTable
 
 from duplex_evals.errors import ResultError
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 
 PARTS: Final = ("questions", "remarks", "ear", "quiet", "text")
 NOT_MEASURED: Final = "not measured"
@@ -55,21 +55,21 @@ def percent(value: float | None, sign: bool = False) -> str:
     return f"{100 * value:+.1f}" if sign else f"{100 * value:.1f} %"
 
 
-def shown(figure: Figure, sign: bool = False) -> str:
+def shown(result: Result, sign: bool = False) -> str:
     """A share with its interval, or why there is none."""
-    if figure.value is None:
-        return f"{NOT_MEASURED} ({figure.note})"
-    if figure.low is None or figure.high is None:
-        return percent(figure.value, sign)
-    low, high = (f"{100 * v:{'+' if sign else ''}.1f}" for v in (figure.low, figure.high))
-    return f"{percent(figure.value, sign)} ({low} to {high})"
+    if result.value is None:
+        return f"{NOT_MEASURED} ({result.note})"
+    if result.low is None or result.high is None:
+        return percent(result.value, sign)
+    low, high = (f"{100 * v:{'+' if sign else ''}.1f}" for v in (result.low, result.high))
+    return f"{percent(result.value, sign)} ({low} to {high})"
 
 
-def bar(label: str, figure: Figure, target: float | None = None) -> list[Bar]:
-    """The bar of a figure, none where it could not be measured."""
-    if figure.value is None:
+def bar(label: str, result: Result, target: float | None = None) -> list[Bar]:
+    """The bar of a result, none where it could not be measured."""
+    if result.value is None:
         return []
-    return [Bar(label, figure.value, figure.low, figure.high, target)]
+    return [Bar(label, result.value, result.low, result.high, target)]
 
 
 def for_terminal(table: Table) -> RichTable:
@@ -99,7 +99,7 @@ def write(out: Path, part: PartReport) -> list[Path]:
 
 
 def markdown(parts: Sequence[PartReport]) -> str:
-    """Every part's tables, single cases after the figures."""
+    """Every part's tables, single cases after the results."""
     lines = ["# How well speech is understood"]
     for part in parts:
         lines += ["", f"## {part.title}", ""]

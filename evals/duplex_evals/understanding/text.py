@@ -48,10 +48,10 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     shares = {mark: mean("right", mark, values, "share") for mark, values in right.items()}
     base, last = (subjects[0].mind_mark, subjects[-1].mind_mark)
     lines, details = [], []
-    for mark, figure in shares.items():
+    for mark, result in shares.items():
         words = float(np.median([len(r["reply"].split()) for r in found[mark]]))
         kinds = _by_kind(asked, right[mark])
-        lines.append([mark, shown(figure), kinds["fact"], kinds["reasoning"], f"{words:g}", ""])
+        lines.append([mark, shown(result), kinds["fact"], kinds["reasoning"], f"{words:g}", ""])
     if last != base:
         pairs = zip(right[last], right[base], strict=True)
         difference = mean("change", "with LoRA minus without", [a - b for a, b in pairs], "share")
@@ -65,7 +65,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
         {"language model": subject.mind_mark},
         [Table("Right answers in writing", columns, lines)],
         details,
-        [one for mark, figure in shares.items() for one in bar(mark, figure)],
+        [one for mark, result in shares.items() for one in bar(mark, result)],
     )
 
 

@@ -1,7 +1,7 @@
 """Does a long reply wear out? The same sentences in its first and its last minute.
 
 A minute has some 230 words, so in one reply chance alone moves a minute's WER by several points;
-the figure is that of several replies with noise of their own.
+the result is that of several replies with noise of their own.
 """
 
 from collections.abc import Callable

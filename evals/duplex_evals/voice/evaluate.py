@@ -3,7 +3,7 @@
 duplex-evals voice [--steps 1,2,4,8,16] [--thinker off|on|both] [--limit N] [--out FOLDER]
 
 Every utterance is a row in OUT/rows.jsonl; a run that was broken off goes on behind its last row,
-other weights or settings make rows of their own. OUT/mouth.json holds all figures.
+other weights or settings make rows of their own. OUT/voice.json holds all results.
 """
 
 import functools
@@ -29,12 +29,12 @@ from duplex_evals.texts import lines
 from duplex_evals.voice.drift import drift
 from duplex_evals.voice.report import (
     drift_line,
-    figures_table,
     plot_steps,
+    results_table,
     stress_table,
     write_report,
 )
-from duplex_evals.voice.results import VoiceFigures, figures
+from duplex_evals.voice.results import VoiceResults, voice_results
 from duplex_evals.voice.rows import Row, RowFile, measured, weights_name
 from duplex_evals.voice.speaking import speak, teacher_speech, thinker_states, ticks_until_sound
 from duplex_evals.voice.words import script_faults
@@ -131,44 +131,44 @@ def main(
     minutes: Annotated[float, typer.Option(help="Length of a long reply; 0: none.")] = 5.0,
     replies: Annotated[int, typer.Option(min=1, help="Number of long replies.")] = 3,
     weights: Annotated[Path, typer.Option(help="Folder of the voice's weights.")] = WEIGHTS_DIR,
-    out: Annotated[Path, typer.Option(help="Rows, figures, plot.")] = Path("runs/mouth-figures"),
+    out: Annotated[Path, typer.Option(help="Rows, results, plot.")] = Path("runs/voice"),
 ) -> None:
-    """Print the figures of the voice; the first of several steps speaks the stress list too."""
+    """Print the results of the voice; the first of several steps speaks the stress list too."""
     torch.set_num_threads(1)
     console = Console()
     settings = [VoiceSettings(flow_steps=n, temperature=temperature) for n in _steps(steps)]
     voice = load_voice(settings[0], weights)
     texts, items = (lines(name)[: limit or None] for name in (SENTENCES, STRESS))
     report: dict[str, Any] = {"weights": weights_name(weights), "temperature": temperature}
-    by_steps: dict[int, VoiceFigures] = {}
-    by_column: dict[str, VoiceFigures] = {}
+    by_steps: dict[int, VoiceResults] = {}
+    by_column: dict[str, VoiceResults] = {}
     with _progress() as progress:
         run = _Run(out, voice, report["weights"], progress)
         references = run.teacher(texts) if teacher else []
-        of_teacher = figures(references, references) if teacher else None
+        of_teacher = voice_results(references, references) if teacher else None
         for one in settings:
             evaluations = len(step_times(one.flow_steps, voice.mouth.sampling)[0])
             for states in (False, True):
                 if thinker is (States.OFF if states else States.ON):
                     continue
                 rows = run.agent(texts, one, states)
-                found = figures(rows, references, evaluations)
+                found = voice_results(rows, references, evaluations)
                 by_column[_column(one.flow_steps, states)] = found
                 by_steps.setdefault(evaluations, found)
         if stress:
-            agent = figures(run.agent(items, settings[0], False), [], 1)
-            other = figures(run.teacher(items), []) if teacher else None
+            agent = voice_results(run.agent(items, settings[0], False), [], 1)
+            other = voice_results(run.teacher(items), []) if teacher else None
             faults = run.script(items)
             report["stress"] = {"agent": agent, "teacher": other, "script": faults}
         if minutes:
             advance = run.seconds(minutes * 60 * replies)
             report["long"] = drift(voice, lines(SENTENCES), minutes, replies, advance)
     report |= {"teacher": of_teacher, "settings": by_column}
-    console.print(figures_table(by_column, of_teacher))
+    console.print(results_table(by_column, of_teacher))
     if stress:
         console.print(stress_table(agent, other, faults))
     if minutes:
         console.print(drift_line(report["long"]))
     if len(by_steps) > 1:
         console.print(f"plot: {plot_steps(out, by_steps, of_teacher)}")
-    console.print(f"figures: {write_report(out, report)}")
+    console.print(f"results: {write_report(out, report)}")

@@ -69,15 +69,15 @@ def flac_uri(pcm: Sound) -> str:
     return f"data:audio/flac;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def figure(name: str, picture: str, text: str, pcm: Sound | None) -> str:
+def player(name: str, picture: str, text: str, pcm: Sound | None) -> str:
     """HTML of one version: its picture, and a player where there is sound."""
     from markupsafe import escape
 
-    player = "" if pcm is None else f'<audio controls preload="none" src="{flac_uri(pcm)}"></audio>'
+    audio = "" if pcm is None else f'<audio controls preload="none" src="{flac_uri(pcm)}"></audio>'
     alt = escape(f"spectrogram, {name}: {text}")
     return (
         f'<figure><img src="{picture}" alt="{alt}" loading="lazy">'
-        f"{player}<figcaption>{escape(name)}</figcaption></figure>"
+        f"{audio}<figcaption>{escape(name)}</figcaption></figure>"
     )
 
 
@@ -112,12 +112,12 @@ def main(
     wanted = [int(part) for part in steps.split(",")]
     sections = []
     for index, text in enumerate(track(texts, "speaking", console=Console(stderr=True))):
-        figures = []
+        players = []
         for name, pcm in versions(encoder, voice, text, index, wanted).items():
             picture = f"{index + 1:02d}-{name.replace(' ', '-')}.png"
             save_spectrogram(pcm, out / picture)
-            figures.append(figure(name, picture, text, pcm if audio else None))
-        sections.append(f"<h2>{escape(text)}</h2><section>{''.join(figures)}</section>")
+            players.append(player(name, picture, text, pcm if audio else None))
+        sections.append(f"<h2>{escape(text)}</h2><section>{''.join(players)}</section>")
     try:
         (out / "index.html").write_text(page(sections, weights_name(weights), audio), "utf-8")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The voice's figures as tables, as one plot over the flow steps, and as JSON."""
+"""The voice's results as tables, as one plot over the flow steps, and as JSON."""
 
 import json
 from dataclasses import asdict
@@ -9,7 +9,7 @@ from rich.table import Table
 
 from duplex_evals.errors import ResultError
 from duplex_evals.voice.drift import Drift
-from duplex_evals.voice.results import VoiceFigures
+from duplex_evals.voice.results import VoiceResults
 
 _TARGETS: Final = (
     ("WER", "wer", "teacher + 2 points"),
@@ -32,7 +32,7 @@ NOT_MEASURED: Final = "not measured"
 
 
 def shown(name: str, value: float | None) -> str:
-    """A figure as people write it."""
+    """A result as people write it."""
     if value is None:
         return NOT_MEASURED
     if name.endswith("wer"):
@@ -40,11 +40,11 @@ def shown(name: str, value: float | None) -> str:
     return f"{value:.0f}" if isinstance(value, int) or name.endswith("ticks") else f"{value:.2f}"
 
 
-def figures_table(settings: dict[str, VoiceFigures], teacher: VoiceFigures | None) -> Table:
-    """A column for every setting, a row for every figure."""
+def results_table(settings: dict[str, VoiceResults], teacher: VoiceResults | None) -> Table:
+    """A column for every setting, a row for every result."""
     first = next(iter(settings.values()))
     table = Table(title=f"Voice: {first.sentences} held-out sentences, {first.words} words")
-    table.add_column("figure")
+    table.add_column("result")
     for name in (*settings, "teacher", "target"):
         table.add_column(name, justify="right")
     for label, name, target in _TARGETS:
@@ -56,12 +56,12 @@ def figures_table(settings: dict[str, VoiceFigures], teacher: VoiceFigures | Non
 
 
 def stress_table(
-    agent: VoiceFigures, teacher: VoiceFigures | None, script: dict[str, list[str]]
+    agent: VoiceResults, teacher: VoiceResults | None, script: dict[str, list[str]]
 ) -> Table:
     """Skipped and repeated words, as heard and by the script."""
     table = Table(title=f"Stress list: {len(script)} items, {agent.words} words")
-    for column in ("figure", "agent", "teacher"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
+    for column in ("result", "agent", "teacher"):
+        table.add_column(column, justify="left" if column == "result" else "right")
     for label, name in _HEARD:
         other = "" if teacher is None else shown(name, getattr(teacher, name))
         table.add_row(label, shown(name, getattr(agent, name)), other)
@@ -81,8 +81,8 @@ def drift_line(drift: Drift) -> str:
 
 
 def write_report(out: Path, report: dict[str, Any]) -> Path:
-    """``mouth.json`` in ``out``; dataclasses become objects. Raises ResultError."""
-    target = out / "mouth.json"
+    """``voice.json`` in ``out``; dataclasses become objects. Raises ResultError."""
+    target = out / "voice.json"
     try:
         out.mkdir(parents=True, exist_ok=True)
         target.write_text(json.dumps(report, indent=1, default=asdict), "utf-8")
@@ -91,7 +91,7 @@ def write_report(out: Path, report: dict[str, Any]) -> Path:
     return target
 
 
-def plot_steps(out: Path, by_steps: dict[int, VoiceFigures], teacher: VoiceFigures | None) -> Path:
+def plot_steps(out: Path, by_steps: dict[int, VoiceResults], teacher: VoiceResults | None) -> Path:
     """WER, DNSMOS and cost over the steps of the flow, as ``steps.png`` in ``out``."""
     import matplotlib as mpl
 

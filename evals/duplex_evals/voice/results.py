@@ -1,4 +1,4 @@
-"""Rows of a voice -> the figures of issue and README, with the targets they are held against."""
+"""Rows of a voice -> means, rates and percentiles of one voice at one setting."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from duplex_evals.voice.rows import Row, teacher_centre
 
 
 @dataclass(frozen=True)
-class VoiceFigures:
+class VoiceResults:
     """Means over the rows of one voice at one setting; None where nothing could be measured.
 
     ``wer`` is a corpus rate. ``rtf``: processor time per second of sound. ``first_ticks`` and
@@ -44,8 +44,10 @@ def _high(values: Sequence[float | None]) -> float | None:
     return float(np.percentile(known, 95)) if known else None
 
 
-def figures(rows: Sequence[Row], teacher: Sequence[Row], evaluations: int = 0) -> VoiceFigures:
-    """Figures of ``rows``; ``teacher`` rows give the voice to compare with, ``evaluations`` is how
+def voice_results(
+    rows: Sequence[Row], teacher: Sequence[Row], evaluations: int = 0
+) -> VoiceResults:
+    """Results of ``rows``; ``teacher`` rows give the voice to compare with, ``evaluations`` is how
     often the flow head runs per token (0 for the teacher, whose cost is not measured).
     """
     centre = teacher_centre(list(teacher))
@@ -56,7 +58,7 @@ def figures(rows: Sequence[Row], teacher: Sequence[Row], evaluations: int = 0) -
     ]
     words, seconds = sum(r.words for r in rows), sum(r.seconds for r in rows)
     own = evaluations > 0 and seconds > 0
-    return VoiceFigures(
+    return VoiceResults(
         sentences=len(rows),
         words=words,
         wer=sum(r.errors for r in rows) / max(words, 1),

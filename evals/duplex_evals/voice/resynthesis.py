@@ -79,8 +79,8 @@ def main(
         if (found := likeness(source, made)) is not None:
             alike.append(found)
     table = Table(title=f"Codec: {len(pairs)} held-out sentences")
-    for column in ("figure", "teacher", "resynthesis", "target"):
-        table.add_column(column, justify="left" if column == "figure" else "right")
+    for column in ("result", "teacher", "resynthesis", "target"):
+        table.add_column(column, justify="left" if column == "result" else "right")
     sides = list(zip(*pairs, strict=True))
     errors = [sum((heard.errors for heard in side), WordErrors(0, 0)) for side in sides]
     rates = [f"{side.rate:.1%}" for side in errors]

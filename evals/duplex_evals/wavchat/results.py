@@ -14,7 +14,7 @@ from duplex_evals.content.findings import Finding, find_once, is_case, is_clean,
 from duplex_evals.content.judge import NO_JUDGE, Judge
 from duplex_evals.conversation.record import Record
 from duplex_evals.conversation.robustness import CLEAN, case_of
-from duplex_evals.metrics.result import Figure, Summary
+from duplex_evals.metrics.result import Result, Summary
 from duplex_evals.metrics.summary import summarise
 from duplex_evals.wavchat.table import ROWS, Row
 
@@ -46,17 +46,17 @@ Writer = Callable[[Sequence[str], str], list[str]]
 """(turns of the user, system prompt) -> the replies in writing."""
 
 
-def figures(
+def table_results(
     records: Sequence[tuple[Record, Path]],
     abilities: Collection[str],
     out: Path,
     writer: Writer | None = None,
     judge: Judge | None = None,
     failed: int = 0,
-) -> list[Figure]:
-    """The figures of records with their folders, in the order of the table.
+) -> list[Result]:
+    """The results of records with their folders, in the order of the table.
 
-    ``failed`` counts conversations that could not be held. ``family`` and ``subtype`` of a figure
+    ``failed`` counts conversations that could not be held. ``family`` and ``subtype`` of a result
     are the ability and the task of its row.
     """
     parts = [(r, f) for r, f in records if is_case(case_of(r.scenario.id)[0])]
@@ -67,7 +67,7 @@ def figures(
     talk = summarise([r for r, _ in records if r.scenario.id not in known], abilities)
     quiet = [r for r, _ in parts if case_of(r.scenario.id)[1] == CLEAN]
     latency = summarise(quiet, abilities)
-    made: dict[str, list[Figure]] = {
+    made: dict[str, list[Result]] = {
         "reasoning": [
             *content.success(
                 "reasoning",
@@ -97,12 +97,12 @@ def figures(
             _speed_factor(quiet),
         ],
         "context-aware QA": [
-            figure
+            result
             for kind, what in (
                 ("memory", "Facts of an earlier turn"),
                 ("correction", "Facts that were corrected"),
             )
-            for figure in content.success(
+            for result in content.success(
                 kind, what, content.of_part(clean, "slots", kind), written
             )
         ],
@@ -155,12 +155,12 @@ def _in_writing(case: str) -> tuple[Sequence[str], str]:
     return [table[case].ask], ""
 
 
-def _picked(summary: Summary, task: str) -> Iterator[Figure]:
+def _picked(summary: Summary, task: str) -> Iterator[Result]:
     for name in FROM_DUPLEX[task]:
         yield summary.get(name)
 
 
-def _speed_factor(records: Sequence[Record]) -> Figure:
+def _speed_factor(records: Sequence[Record]) -> Result:
     timed = [r for r in records if r.compute_ms]
     return mean(
         "speed_factor",
@@ -171,7 +171,7 @@ def _speed_factor(records: Sequence[Record]) -> Figure:
     )
 
 
-def _judged(clean: Sequence[Finding], judge: Judge | None) -> Figure:
+def _judged(clean: Sequence[Finding], judge: Judge | None) -> Result:
     definition = "Relevance 0 to 5 by the published rubric (judge_rubric.md), questions and memory."
     if judge is None:
         return missing("judged_relevance", definition, NO_JUDGE)
@@ -182,7 +182,7 @@ def _judged(clean: Sequence[Finding], judge: Judge | None) -> Figure:
     return mean("judged_relevance", definition, scores, note=f"judge: {judge.model}")
 
 
-def _failures(failed: int, held: int) -> Figure:
+def _failures(failed: int, held: int) -> Result:
     return mean(
         "failed_conversations",
         "Conversations that could not be held to their end.",
@@ -191,8 +191,8 @@ def _failures(failed: int, held: int) -> Figure:
     )
 
 
-def _row(row: Row, made: Sequence[Figure], abilities: Collection[str]) -> list[Figure]:
-    """The row's figures, in their place; a row without any says why."""
+def _row(row: Row, made: Sequence[Result], abilities: Collection[str]) -> list[Result]:
+    """The row's results, in their place; a row without any says why."""
     if row.claim and row.claim not in abilities:
         note = f"the agent does not claim: {row.claim}"
         made = [replace(f, value=None, low=None, high=None, n=0, note=note) for f in made]

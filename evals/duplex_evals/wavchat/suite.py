@@ -1,4 +1,4 @@
-"""The WavChat suite: every row of the survey's table with a figure or with the reason for none.
+"""The WavChat suite: every row of the survey's table with a result or with the reason for none.
 
 Spoken questions, requests, conversations with something to remember, unsafe requests and a part of
 the duplex families are held; robustness repeats a few of them under every condition; the language
@@ -17,11 +17,11 @@ from duplex_evals.conversation.record import load_record
 from duplex_evals.conversation.robustness import sweep
 from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.families.suites import FAMILIES
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.runners.agent import Agent
 from duplex_evals.runners.batch import Outcome, Runner, run_cases
 from duplex_evals.runners.offline import run_offline
-from duplex_evals.wavchat.results import Writer, figures
+from duplex_evals.wavchat.results import Writer, table_results
 
 PARTS: Final[tuple[Callable[[], list[Scenario]], ...]] = (
     spoken_qa.scenarios,
@@ -66,8 +66,8 @@ def run(
     seed: int = 0,
     jobs: int = 1,
     progress: Callable[[Iterable[Outcome], int], Iterable[Outcome]] = lambda held, total: held,
-) -> list[Figure]:
-    """Hold the suite with an agent in this process and give the figures of every row.
+) -> list[Result]:
+    """Hold the suite with an agent in this process and give the results of every row.
 
     Records are kept in ``out`` and not held again. With ``jobs`` > 1 ``agent_factory`` has to be
     picklable. ``progress`` wraps the outcomes as they come. Raises ResultError when the disk is
@@ -81,7 +81,9 @@ def run(
     folders = [o.folder for o in progress(held, len(wanted)) if o.state != "failed"]
     records = [(load_record(folder), folder) for folder in sorted(folders)]
     writer = writer_of(agent.name)
-    return figures(records, agent.abilities, out, writer, judge, failed=len(wanted) - len(folders))
+    return table_results(
+        records, agent.abilities, out, writer, judge, failed=len(wanted) - len(folders)
+    )
 
 
 def _runner(agent: Agent) -> Runner:

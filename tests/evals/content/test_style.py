@@ -1,11 +1,18 @@
-"""The figures of how the thinker talks."""
+"""The results of how the thinker talks."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from duplex_evals.content.style import Answer, answers, as_heard, figures, kept, sentence_count
+from duplex_evals.content.style import (
+    Answer,
+    answers,
+    as_heard,
+    kept,
+    sentence_count,
+    style_results,
+)
 
 from duplex_agent.llm.chat import chat_format
 from duplex_agent.llm.language_model import find_language_model
@@ -46,8 +53,8 @@ def test_each_fault_of_a_reply_is_counted_as_its_own() -> None:
         Answer("c", "One. Two. Three.", False),
         Answer("d", "Fine, thank you.", True),
     ]
-    found = figures(said, said[:2], right=1, opening=30)
-    shares = (found.with_figures, found.with_lists, found.over_two_sentences, found.ended_itself)
+    found = style_results(said, said[:2], right=1, opening=30)
+    shares = (found.with_digits, found.with_lists, found.over_two_sentences, found.ended_itself)
     assert shares == (0.25, 0.25, 0.25, 0.75)
     assert (found.median_words, found.longest_words, found.facts) == (3.5, 5, 2)
 

@@ -1,4 +1,4 @@
-"""An agent with known delays through the offline runner: every figure gives them back."""
+"""An agent with known delays through the offline runner: every result gives them back."""
 
 import pytest
 from duplex_evals.conversation.scenario import Scenario

@@ -1,4 +1,4 @@
-"""From two-channel records to figures."""
+"""From two-channel records to results."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def missed() -> Record:
     return two_channels(placed("turn", (500.0, 2_000.0)), end_ms=8_000, family="smooth_turn")
 
 
-def test_a_stored_recording_gives_the_figures_of_the_conversation(tmp_path: Path) -> None:
+def test_a_stored_recording_gives_the_results_of_the_conversation(tmp_path: Path) -> None:
     asked = placed("turn", (500.0, 2_000.0))
     cut_in = placed("interruption", (4_000.0, 5_000.0))
     spoken = ((2_600.0, 4_450.0), (5_700.0, 7_500.0))
@@ -66,11 +66,11 @@ def test_a_rate_of_nine_events_is_hidden_and_of_ten_is_not() -> None:
     assert summarise(records[:9]).get("voice_to_voice_answered_p50").value is not None
 
 
-def test_every_figure_is_there_without_a_record_and_none_is_zero() -> None:
-    figures = summarise([]).figures
-    assert len({f.name for f in figures}) == len(figures) > 40
-    assert {f.value for f in figures} == {None}
-    assert {f.note for f in figures} <= {NOTHING, "needs all three rates"}
+def test_every_result_is_there_without_a_record_and_none_is_zero() -> None:
+    results = summarise([]).results
+    assert len({f.name for f in results}) == len(results) > 40
+    assert {f.value for f in results} == {None}
+    assert {f.note for f in results} <= {NOTHING, "needs all three rates"}
 
 
 def test_what_an_agent_does_not_claim_is_not_available() -> None:

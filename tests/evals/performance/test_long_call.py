@@ -1,4 +1,4 @@
-"""The long call: what its user says when, and how its figures come about."""
+"""The long call: what its user says when, and how its results come about."""
 
 from itertools import pairwise
 

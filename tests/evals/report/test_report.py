@@ -8,8 +8,8 @@ import pytest
 from duplex_evals.conversation.record import save_record
 from duplex_evals.conversation.scenario import Anchor, Clip, Item, Part, Scenario
 from duplex_evals.errors import ResultError
-from duplex_evals.metrics.result import Figure, Summary
-from duplex_evals.report import wording
+from duplex_evals.metrics.result import Result, Summary
+from duplex_evals.report import labels
 from duplex_evals.report.build import build
 from duplex_evals.report.document import Case, Report, read_report
 from duplex_evals.report.metadata import run_metadata
@@ -91,6 +91,14 @@ def test_a_comparison_finds_the_sound_of_each_run(run_folder, tmp_path):
     assert all((tmp_path / source).is_file() for source in sources)
 
 
+def test_a_report_of_the_first_version_is_read(run_folder, tmp_path):
+    document = json.loads((run_folder / "report.json").read_text("utf-8"))
+    document["schema"] = "duplex-evals report 1"
+    document["summary"]["figures"] = document["summary"].pop("results")
+    (tmp_path / "report.json").write_text(json.dumps(document))
+    assert read_report(tmp_path) == read_report(run_folder)
+
+
 @pytest.mark.parametrize("content", ["{", '{"schema": "other"}', '{"schema": 1, "meta": {}}', "[]"])
 def test_a_foreign_report_is_refused(tmp_path, content):
     (tmp_path / "report.json").write_text(content)
@@ -98,41 +106,41 @@ def test_a_foreign_report_is_refused(tmp_path, content):
         read_report(tmp_path)
 
 
-def figure(value: float | None, low: float | None, high: float | None) -> Figure:
-    return Figure("yield_rate_2s", "d", value=value, low=low, high=high, n=20, unit="share")
+def result(value: float | None, low: float | None, high: float | None) -> Result:
+    return Result("yield_rate_2s", "d", value=value, low=low, high=high, n=20, unit="share")
 
 
-def marks(*figures: Figure) -> list[bool]:
-    reports = [Report({"agent": str(i)}, Summary([f])) for i, f in enumerate(figures)]
+def marks(*results: Result) -> list[bool]:
+    reports = [Report({"agent": str(i)}, Summary([f])) for i, f in enumerate(results)]
     [chapter] = chapters(reports)
     return [cell.best for cell in chapter.rows[0].cells]
 
 
 def test_a_run_is_called_better_only_where_the_intervals_do_not_meet():
-    assert marks(figure(0.9, 0.8, 1.0), figure(0.5, 0.4, 0.6)) == [True, False]
-    assert marks(figure(0.9, 0.8, 1.0), figure(0.7, 0.6, 0.8)) == [False, False]
-    assert marks(figure(0.9, 0.8, 1.0), figure(None, None, None)) == [False, False]
+    assert marks(result(0.9, 0.8, 1.0), result(0.5, 0.4, 0.6)) == [True, False]
+    assert marks(result(0.9, 0.8, 1.0), result(0.7, 0.6, 0.8)) == [False, False]
+    assert marks(result(0.9, 0.8, 1.0), result(None, None, None)) == [False, False]
 
 
 def test_where_lower_is_better_the_lower_run_is_marked():
-    low = Figure("voice_to_voice_answered_p50", "d", value=500, low=480, high=520, unit="ms")
-    high = Figure("voice_to_voice_answered_p50", "d", value=900, low=850, high=950, unit="ms")
-    assert wording.better(low, [high])
-    assert not wording.better(high, [low])
+    low = Result("voice_to_voice_answered_p50", "d", value=500, low=480, high=520, unit="ms")
+    high = Result("voice_to_voice_answered_p50", "d", value=900, low=850, high=950, unit="ms")
+    assert labels.better(low, [high])
+    assert not labels.better(high, [low])
 
 
 def test_not_available_is_never_written_as_a_number():
-    missing = Figure("backchannel_recall", "d", unit="share", note="not claimed")
-    assert wording.cell(missing) == "N/A"
-    assert wording.interval(missing) == "not claimed"
-    assert wording.cell(Figure("x", "d", value=0.0, unit="share")) == "0 %"
+    missing = Result("backchannel_recall", "d", unit="share", note="not claimed")
+    assert labels.cell(missing) == "N/A"
+    assert labels.interval(missing) == "not claimed"
+    assert labels.cell(Result("x", "d", value=0.0, unit="share")) == "0 %"
 
 
 def test_infinity_becomes_null_in_json(tmp_path):
     meta = run_metadata("custom", "scripted", seed=0, limit=None, jobs=1)
     case = Case("a", "smooth_turn", metrics={"latency": float("inf")})
-    write_report(Report(meta, Summary([figure(float("nan"), None, None)]), [case]), tmp_path)
+    write_report(Report(meta, Summary([result(float("nan"), None, None)]), [case]), tmp_path)
     text = (tmp_path / "report.json").read_text("utf-8")
     assert "NaN" not in text
     assert "Infinity" not in text
-    assert read_report(tmp_path).summary.figures[0].value is None
+    assert read_report(tmp_path).summary.results[0].value is None

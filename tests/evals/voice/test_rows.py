@@ -5,8 +5,8 @@ import pytest
 from duplex_evals.errors import ResultError
 from duplex_evals.texts import lines
 from duplex_evals.voice.drift import long_reply, sentence_ticks
-from duplex_evals.voice.report import figures_table, plot_steps, shown
-from duplex_evals.voice.results import figures
+from duplex_evals.voice.report import plot_steps, results_table, shown
+from duplex_evals.voice.results import voice_results
 from duplex_evals.voice.rows import Row, RowFile
 from duplex_evals.voice.speaking import speak, ticks_until_sound
 from duplex_evals.voice.spectrogram import mel_picture
@@ -21,9 +21,9 @@ def _row(errors: int, voice: list[float] | None = None, **others: float) -> Row:
     return Row("text", "heard", errors, 10, [], ["x"], 3.0, None, voice, **facts)  # type: ignore[arg-type]
 
 
-def test_figures_are_corpus_rates_and_likeness_is_to_the_mean_teacher() -> None:
+def test_results_are_corpus_rates_and_likeness_is_to_the_mean_teacher() -> None:
     teacher = [_row(0, [1.0, 0.0]), _row(1, [0.0, 1.0])]
-    found = figures([_row(1, [1.0, 0.0]), _row(3, [1.0, 1.0])], teacher, evaluations=2)
+    found = voice_results([_row(1, [1.0, 0.0]), _row(3, [1.0, 1.0])], teacher, evaluations=2)
     assert found.wer == pytest.approx(4 / 20)
     assert found.rtf == pytest.approx(0.25)
     assert found.similarity == pytest.approx((2**-0.5 + 1) / 2)
@@ -51,8 +51,8 @@ def test_a_damaged_row_file_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 def test_steps_make_a_table_column_and_a_plot_point_each(tmp_path: Path) -> None:
-    found = {n: figures([_row(n, [1.0, 0.0])], [], n) for n in (1, 2)}
-    table = figures_table({f"{n} steps": f for n, f in found.items()}, None)
+    found = {n: voice_results([_row(n, [1.0, 0.0])], [], n) for n in (1, 2)}
+    table = results_table({f"{n} steps": f for n, f in found.items()}, None)
     assert [c.header for c in table.columns][1:3] == ["1 steps", "2 steps"]
     assert plot_steps(tmp_path, found, None).stat().st_size > 1000
 

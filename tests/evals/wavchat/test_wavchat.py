@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import pytest
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 from duplex_evals.runners.scripted_agent import ScriptedAgent
-from duplex_evals.wavchat.results import figures
+from duplex_evals.wavchat.results import table_results
 from duplex_evals.wavchat.suite import run, scenarios
 from duplex_evals.wavchat.table import ROWS
 
 
-def places(found: list[Figure]) -> list[tuple[str, str]]:
+def places(found: list[Result]) -> list[tuple[str, str]]:
     return list(dict.fromkeys((f.family, f.subtype) for f in found))
 
 
-def test_every_row_has_a_figure_or_a_reason_even_without_records(tmp_path: Path) -> None:
-    found = figures([], frozenset(), tmp_path)
+def test_every_row_has_a_result_or_a_reason_even_without_records(tmp_path: Path) -> None:
+    found = table_results([], frozenset(), tmp_path)
     assert places(found) == [(row.ability, row.task) for row in ROWS]
     assert all(f.value is not None or f.note for f in found)
     assert all(f.value is None for f in found)
@@ -24,7 +24,7 @@ def test_every_row_has_a_figure_or_a_reason_even_without_records(tmp_path: Path)
 
 
 def test_a_claim_without_a_test_says_so(tmp_path: Path) -> None:
-    found = figures([], frozenset({"vision"}), tmp_path)
+    found = table_results([], frozenset({"vision"}), tmp_path)
     row = next(f for f in found if f.family == "multimodal")
     assert "no test" in row.note
 

@@ -1,8 +1,8 @@
-"""How figures are named, grouped and written for people; the same in Markdown and HTML."""
+"""How results are named, grouped and written for people; the same in Markdown and HTML."""
 
 from typing import Final
 
-from duplex_evals.metrics.result import Figure
+from duplex_evals.metrics.result import Result
 
 # Chapters of a report: title, the beginnings of the names that belong to it. The first that fits.
 CHAPTERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
@@ -26,7 +26,7 @@ CHAPTERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("Flow of the conversation", ("ipu", "pause", "gap", "overlap", "fto", "floor_")),
     ("Compute", ("real_time", "compute", "deadline")),
 )
-OTHER: Final = "Further figures"
+OTHER: Final = "Further results"
 
 LOWER_IS_BETTER: Final = (
     "voice_to_voice",
@@ -60,7 +60,7 @@ _UNITS: Final = {"share": "%", "per min": "/min", "per s": "/s"}
 
 
 def chapter(name: str) -> str:
-    """The chapter that a figure belongs to."""
+    """The chapter that a result belongs to."""
     for title, beginnings in CHAPTERS:
         if name.startswith(beginnings):
             return title
@@ -75,7 +75,7 @@ def direction(name: str) -> int:
 
 
 def title(name: str) -> str:
-    """A figure's name in words."""
+    """A result's name in words."""
     if name.startswith("tau_voice_") and len(name) <= len("tau_voice_s_bc"):
         return name.removeprefix("tau_voice_").upper()  # L_R, S_BC: its own symbols
     words = name.replace("_", " ")
@@ -100,29 +100,29 @@ def number(value: float, unit: str) -> str:
     return f"{text} {_UNITS.get(unit, unit)}".strip()
 
 
-def cell(figure: Figure | None) -> str:
-    """What stands in a table for a figure."""
-    if figure is None:
+def cell(result: Result | None) -> str:
+    """What stands in a table for a result."""
+    if result is None:
         return "–"
-    return "N/A" if figure.value is None else number(figure.value, figure.unit)
+    return "N/A" if result.value is None else number(result.value, result.unit)
 
 
-def interval(figure: Figure | None) -> str:
+def interval(result: Result | None) -> str:
     """Its 95 % interval and count, "" where there is none."""
-    if figure is None or figure.value is None:
-        return figure.note if figure else ""
-    count = f"n {figure.n}"
-    if figure.low is None or figure.high is None:
+    if result is None or result.value is None:
+        return result.note if result else ""
+    count = f"n {result.n}"
+    if result.low is None or result.high is None:
         return count
-    scale = 100 if figure.unit == "share" else 1
-    return f"{_short(figure.low * scale)}–{_short(figure.high * scale)}, {count}"
+    scale = 100 if result.unit == "share" else 1
+    return f"{_short(result.low * scale)}–{_short(result.high * scale)}, {count}"
 
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 10 or value == 0 else f"{value:.2g}"
 
 
-def better(a: Figure, others: list[Figure]) -> bool:
+def better(a: Result, others: list[Result]) -> bool:
     """Whether ``a`` beats every other beyond doubt: their 95 % intervals do not meet."""
     sign = direction(a.name)
     if not sign or not others or a.low is None or a.high is None:
