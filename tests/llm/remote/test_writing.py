@@ -6,15 +6,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from duplex_agent.errors import ContextFull
-from duplex_agent.llm.mind import Heard
+from duplex_agent.llm.protocol import Heard, Written
 from duplex_agent.llm.remote.chat_events import Piece
 from duplex_agent.llm.remote.client import ChatStream
 from duplex_agent.llm.remote.messages import LONGEST_INSTRUCTIONS, LONGEST_TURN, Messages
-from duplex_agent.llm.remote.mind import RemoteWriter
+from duplex_agent.llm.remote.remote_llm import RemoteGeneration
+from duplex_agent.llm.requests import Receive
 
 WORDS = st.lists(st.text("aé9.☃", min_size=1, max_size=6), min_size=1, max_size=12)
 SAID = st.text("abc ", min_size=1, max_size=12).map(str.strip).filter(bool)
 NO_TOKEN = np.zeros(0, dtype=np.float32)
+
+
+def write(generation: RemoteGeneration, stream: ChatStream) -> list[Written]:
+    """What has arrived by now."""
+    steps = generation.write(1, waited_ms=60_000)
+    try:
+        request = next(steps)
+        assert isinstance(request, Receive)
+        steps.send(request.stream.take(request.waited_ms, wait=False))
+    except StopIteration as done:
+        written: list[Written] = done.value
+        return written
+    raise AssertionError("it asks once")
 
 
 @given(
@@ -26,51 +40,51 @@ def test_however_a_reply_is_cut_it_is_written_in_whole_words(
     text = "".join(word + gap for word, gap in zip(words, gaps, strict=False)).rstrip()
     cuts = sorted(data.draw(st.sets(st.integers(0, len(text)), max_size=8)))
     stream = ChatStream()
-    writer = RemoteWriter(stream)
+    generation = RemoteGeneration(stream)
     written = []
     for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
         stream.put(Piece(text[start:end], end == len(text)))
         if data.draw(st.booleans()):
-            written += [piece.text for piece in writer.write(1)]
-    written += [piece.text for piece in writer.write(1)]
-    assert "".join(written) == writer.text == " ".join(words) + " "
+            written += [piece.text for piece in write(generation, stream)]
+    written += [piece.text for piece in write(generation, stream)]
+    assert "".join(written) == generation.text == " ".join(words) + " "
     assert [word for piece in written for word in piece.split(" ") if word] == words
-    assert writer.done
-    assert writer.write(1) == []
-    assert writer.heard(len(writer.text)) == Heard(len(words), " ".join(words))
+    assert generation.done
+    assert write(generation, stream) == []
+    assert generation.heard(len(generation.text)) == Heard(len(words), " ".join(words))
 
 
 @given(st.lists(st.tuples(SAID, st.just("") | SAID), max_size=12), SAID)
 def test_roles_take_turns_whatever_was_left_unanswered(
-    exchanges: list[tuple[str, str]], asked: str
+    pairs: list[tuple[str, str]], asked: str
 ) -> None:
-    memory = Messages("Be kind.", kept_chars=60)
-    for user, agent in exchanges:
-        memory.hear(NO_TOKEN, f" {user}")
-        memory.end_reply(1, agent)
-    memory.hear(NO_TOKEN, asked)
-    system, *rest = memory.to_send()
+    record = Messages("Be kind.", kept_chars=60)
+    for user, agent in pairs:
+        record.hear(NO_TOKEN, f" {user}")
+        record.end_reply(1, agent)
+    record.hear(NO_TOKEN, asked)
+    system, *rest = record.to_send()
     assert system == {"role": "system", "content": "Be kind."}
     assert [m["role"] for m in rest] == ["user", "assistant"] * (len(rest) // 2) + ["user"]
-    kept = [(e.user, e.agent) for e in memory.exchanges]
-    assert kept == exchanges[len(exchanges) - len(kept) :]
+    kept = [(e.user, e.agent) for e in record.pairs]
+    assert kept == pairs[len(pairs) - len(kept) :]
     assert sum(len(user) + len(agent) for user, agent in kept) <= 60
     lines = [line for m in rest for line in m["content"].split("\n")]
     assert lines == [side for pair in kept for side in pair if side] + [asked]
 
 
 def test_a_turn_of_text_stands_behind_the_exchange_in_progress() -> None:
-    memory = Messages("")
-    memory.add_text_turn("assistant", "Welcome.")
-    memory.hear(NO_TOKEN, " hello")
-    memory.add_text_turn("user", "I am Ann.")
+    record = Messages("")
+    record.add_text_turn("assistant", "Welcome.")
+    record.hear(NO_TOKEN, " hello")
+    record.add_text_turn("user", "I am Ann.")
     told = [("assistant", "Welcome."), ("user", "hello")]
-    assert [(m["role"], m["content"]) for m in memory.to_send()] == told
-    memory.undo_reply()
-    memory.hear(NO_TOKEN, " there")
-    memory.end_reply(1, "Hi.")
-    memory.hear(NO_TOKEN, " who am I")
-    assert [(m["role"], m["content"]) for m in memory.to_send()] == [
+    assert [(m["role"], m["content"]) for m in record.to_send()] == told
+    record.roll_back()
+    record.hear(NO_TOKEN, " there")
+    record.end_reply(1, "Hi.")
+    record.hear(NO_TOKEN, " who am I")
+    assert [(m["role"], m["content"]) for m in record.to_send()] == [
         ("assistant", "Welcome."),
         ("user", "hello there"),
         ("assistant", "Hi."),
@@ -79,25 +93,25 @@ def test_a_turn_of_text_stands_behind_the_exchange_in_progress() -> None:
 
 
 def test_text_that_is_too_long_is_refused_with_the_limit_and_changes_nothing() -> None:
-    memory = Messages("Be kind.")
+    record = Messages("Be kind.")
     with pytest.raises(ContextFull, match=str(LONGEST_INSTRUCTIONS)):
-        memory.set_instructions("x" * (LONGEST_INSTRUCTIONS + 1))
+        record.set_instructions("x" * (LONGEST_INSTRUCTIONS + 1))
     with pytest.raises(ContextFull, match=str(LONGEST_TURN)):
-        memory.add_text_turn("user", "x" * (LONGEST_TURN + 1))
-    assert memory.to_send() == [{"role": "system", "content": "Be kind."}]
+        record.add_text_turn("user", "x" * (LONGEST_TURN + 1))
+    assert record.to_send() == [{"role": "system", "content": "Be kind."}]
 
 
 def test_a_turn_without_end_finds_no_more_room() -> None:
-    memory = Messages("")
-    while memory.room > 0:
-        memory.hear(NO_TOKEN, " more")
-    assert len(memory.user_text) <= LONGEST_TURN + len(" more")
-    assert [m["role"] for m in memory.to_send()] == ["user"]
+    record = Messages("")
+    while record.room > 0:
+        record.hear(NO_TOKEN, " more")
+    assert len(record.user_text) <= LONGEST_TURN + len(" more")
+    assert [m["role"] for m in record.to_send()] == ["user"]
 
 
 def test_letters_without_an_end_of_a_word_are_not_waited_for() -> None:
     stream = ChatStream()
-    writer = RemoteWriter(stream, longest=100)
+    generation = RemoteGeneration(stream, longest=100)
     stream.put(Piece("Well, " + "o" * 200, False))
-    assert [piece.text for piece in writer.write(1)] == ["Well, "]
-    assert writer.done
+    assert [piece.text for piece in write(generation, stream)] == ["Well, "]
+    assert generation.done
