@@ -24,12 +24,12 @@ class Clock:
 def test_a_piece_is_seen_when_the_session_has_come_to_the_time_it_arrived():
     clock = Clock()
     stream = ChatStream(clock)
-    clock.now_s = 100.7
+    clock.now_s = 100.75
     stream.put(Piece("One ", False))
     clock.now_s = 101.5
     stream.put(Piece("two.", True))
-    assert stream.take(699, wait=False) == ""
-    assert stream.take(700, wait=False) == "One "
+    assert stream.take(749, wait=False) == ""
+    assert stream.take(750, wait=False) == "One "
     assert not stream.ended
     assert stream.take(1499, wait=False) == ""
     assert stream.take(1500, wait=False) == "two."
@@ -39,10 +39,10 @@ def test_a_piece_is_seen_when_the_session_has_come_to_the_time_it_arrived():
 def test_a_failure_is_seen_at_its_time_too():
     clock = Clock()
     stream = ChatStream(clock)
-    clock.now_s = 100.2
+    clock.now_s = 100.25
     stream.put(LlmError("gone"))
-    assert (stream.take(199, wait=False), stream.ended) == ("", False)
-    assert (stream.take(200, wait=False), stream.ended) == ("", True)
+    assert (stream.take(249, wait=False), stream.ended) == ("", False)
+    assert (stream.take(250, wait=False), stream.ended) == ("", True)
     assert isinstance(stream.failure, LlmError)
 
 
