@@ -1,16 +1,18 @@
 """Mutation tests of the pure cores: ``python -m scripts.mutation [CORE ...]``.
 
 The cores and their tests stand in ``cores.toml``; survivors that are accepted, each with its
-reason, in ``survivors.toml``, both beside this file. Exits with 1 if a core's kill rate is below
-the target or an accepted survivor no longer survives.
+reason, in ``survivors.toml``, both beside this file. Others are printed, with the lines that accept
+them. Exits with 1 if a core's kill rate is below the target or an accepted survivor no longer
+survives, with 2 if a core cannot be run.
 """
 
 import argparse
+import json
 import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from scripts.mutation.mutants import Change, mutants_of
@@ -62,7 +64,7 @@ def read_cores(path: Path) -> tuple[float, list[Core]]:
 def read_accepted(path: Path) -> dict[Change, str]:
     """Accepted survivors and the reason for each."""
     rows = tomllib.loads(path.read_text(encoding="utf-8")).get("survivor", [])
-    return {Change(r["module"], r["within"], r["was"], r["now"]): r["reason"] for r in rows}
+    return {Change(**{k: v for k, v in r.items() if k != "reason"}): r["reason"] for r in rows}
 
 
 def measure(core: Core, accepted: Mapping[Change, str], root: Path, jobs: int) -> Outcome:
@@ -76,25 +78,28 @@ def measure(core: Core, accepted: Mapping[Change, str], root: Path, jobs: int) -
     return Outcome(core, [found[mutant.change] for mutant in mutants], accepted)
 
 
-def main() -> int:
-    """Measure, print, and say by the exit status whether the target is reached."""
-    target, cores = read_cores(HERE / "cores.toml")
+def main(words: Sequence[str] | None = None, here: Path = HERE, root: Path = ROOT) -> int:
+    """Measure, print, and say by the exit status whether the target is reached.
+
+    ``here`` is the folder of the two tables, ``root`` that of modules and tests.
+    """
+    target, cores = read_cores(here / "cores.toml")
     names = [core.name for core in cores]
     parser = argparse.ArgumentParser(prog="python -m scripts.mutation", description="Kill rates.")
     parser.add_argument("core", nargs="*", help=f"all, or some of: {', '.join(names)}")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if unknown := set(arguments.core) - set(names):
         parser.error(f"no such core: {', '.join(sorted(unknown))}")
-    os.chdir(ROOT)
+    os.chdir(root)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    accepted = read_accepted(HERE / "survivors.toml")
+    accepted = read_accepted(here / "survivors.toml")
     outcomes = []
     for core in cores:
         if arguments.core and core.name not in arguments.core:
             continue
         try:
-            outcomes.append(measure(core, accepted, ROOT, arguments.jobs))
+            outcomes.append(measure(core, accepted, root, arguments.jobs))
         except CoreError as error:
             print(error, file=sys.stderr)
             return 2
@@ -104,11 +109,16 @@ def main() -> int:
 
 def _print_survivors(outcome: Outcome) -> None:
     for verdict in outcome.survivors:
-        change = verdict.mutant.change
-        print(f"\n{verdict.mutant.diff}")
-        print(f"# within {change.within!r}\n# was {change.was!r}\n# now {change.now!r}", flush=True)
+        print(f"\n{verdict.mutant.diff}\n{_as_row(verdict.mutant.change)}", flush=True)
     for change in outcome.stale:
-        print(f"\nAccepted, but it does not survive: {change}", flush=True)
+        print(f"\nAccepted, but it does not survive:\n{_as_row(change)}", flush=True)
+
+
+def _as_row(change: Change) -> str:
+    """The change as it stands in ``survivors.toml``, without its reason."""
+    fields = {key: value for key, value in asdict(change).items() if (key, value) != ("nth", 1)}
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()]
+    return "\n".join(["[[survivor]]", *lines])
 
 
 def _print_table(outcomes: Sequence[Outcome], target: float) -> int:

@@ -4,7 +4,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -17,13 +17,15 @@ class Change:
     """What a mutant changes: this is how accepted survivors are named.
 
     ``was`` and ``now`` are the changed lines without indentation and comments, ``within`` is the
-    function or class around them ("" at the top of the module).
+    function or class around them ("" at the top of the module). ``nth`` counts equal changes of
+    equal lines there, from 1.
     """
 
     module: str
     within: str
     was: str
     now: str
+    nth: int = 1
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Mutant:
 def mutants_of(module: str, source: str) -> list[Mutant]:
     """Every mutant whose program differs from the original's and from each other's."""
     seen = {_program(source)}
-    mutants = {}
+    mutants: dict[Change, Mutant] = {}
     for text in _mutated(source):
         try:
             program = _program(text)
@@ -48,6 +50,9 @@ def mutants_of(module: str, source: str) -> list[Mutant]:
             continue
         seen.add(program)
         mutant = _mutant(module, source, text)
+        while mutant.change in mutants:
+            change = replace(mutant.change, nth=mutant.change.nth + 1)
+            mutant = replace(mutant, change=change)
         mutants[mutant.change] = mutant
     return list(mutants.values())
 

@@ -71,8 +71,7 @@ def source_of(module: str, root: Path) -> Path:
 
 def run(core: Core, mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterator[Verdict]:
     """Verdicts as they come. Raises CoreError if the tests fail without a mutant."""
-    started = time.monotonic()
-    _preload(core, root)
+    _preload(core)
     started = time.monotonic()
     if (code := _baseline(core, root)) != 0:
         raise CoreError(f"{core.name}: its tests fail on the unchanged code (pytest gives {code})")
@@ -103,7 +102,7 @@ def run(core: Core, mutants: Sequence[Mutant], root: Path, jobs: int) -> Iterato
             yield Verdict(mutant, outcome)
 
 
-def _preload(core: Core, root: Path) -> None:
+def _preload(core: Core) -> None:
     """Import here what the tests import from elsewhere, so that no fork does it again."""
     receiver, sender = Pipe(duplex=False)
     process = FORK.Process(target=_name_imports, args=(core, sender))

@@ -69,7 +69,7 @@ def test_flush_fades_within_8_ms_and_says_what_will_not_be_heard():
     playout.pop()
     assert playout.flush() == 140 - 8
     frame = playout.pop()
-    assert frame[0] == 0.5
+    assert (frame[0], frame.dtype) == (0.5, np.float32)
     assert (np.diff(frame) <= 0).all()
     assert not frame[FADE_SAMPLES - 1 :].any()
     assert not playout.pop().any()
@@ -119,6 +119,22 @@ def test_a_flush_in_a_gap_keeps_silent():
     after = [playout.pop() for _ in range(4)]
     assert not np.concatenate(after).any()
     assert largest_step(heard + after) <= 1.02 * largest_step([said])
+
+
+def test_after_a_gap_sound_begins_with_a_fade_from_the_last_sample_and_only_once():
+    playout = Playout()
+    playout.push(speech(480))
+    playout.pop()
+    gap = playout.pop()
+    assert gap[0] == speech(480)[-1]
+    playout.flush()
+    playout.push(ramp(0))
+    playout.push(ramp(1))
+    out = pop_all(playout)
+    fade = np.linspace(0, 1, FADE_SAMPLES)
+    np.testing.assert_allclose(out[:FADE_SAMPLES], ramp(0)[:FADE_SAMPLES] * fade, rtol=1e-6)
+    np.testing.assert_array_equal(out[FADE_SAMPLES:1920], ramp(0)[FADE_SAMPLES:])
+    np.testing.assert_array_equal(out[1920:], ramp(1))
 
 
 def test_a_flush_without_a_tick_fades_what_waits_though_it_be_less_than_8_ms():
