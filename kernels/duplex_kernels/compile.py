@@ -28,7 +28,7 @@ from duplex_kernels.configuration import Configuration
 
 KERNEL_MODULES = (
     "rope_append",
-    "paged_attention",
+    "paged.attention",
     "flow_head_step",
     "rms_norm",
     "silu_mul",

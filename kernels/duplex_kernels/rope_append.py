@@ -12,7 +12,7 @@ from duplex_kernels.backend import (
 )
 from duplex_kernels.configuration import Configuration
 from duplex_kernels.errors import LayoutError, PageTableError, ShapeError
-from duplex_kernels.paged_cache import PagedCache, QueryRows, check_capturable, check_contents
+from duplex_kernels.paged.cache import PagedCache, QueryRows, check_capturable, check_contents
 from duplex_kernels.rope_table import RopeTable, rotate
 
 SUPPORTED: tuple[Backend, ...] = ("triton", "reference")

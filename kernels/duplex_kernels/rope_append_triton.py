@@ -8,7 +8,7 @@ import triton.language as tl
 from torch import Tensor
 
 from duplex_kernels.configuration import Configuration
-from duplex_kernels.paged_cache import PagedCache, QueryRows
+from duplex_kernels.paged.cache import PagedCache, QueryRows
 from duplex_kernels.rope_table import RopeTable
 
 # A program takes this many heads: one head alone has too few elements for 16-byte loads.

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from duplex_kernels import checks
 from duplex_kernels.backend import same_device
-from duplex_kernels.paged_cache import PagedCache
+from duplex_kernels.paged.cache import PagedCache
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ is read by mistake shows.
 from collections.abc import Sequence
 
 import torch
-from duplex_kernels.paged_attention import paged_attention
-from duplex_kernels.paged_cache import PagedCache, QueryRows, query_rows
+from duplex_kernels.paged.attention import paged_attention
+from duplex_kernels.paged.cache import PagedCache, QueryRows, query_rows
 from duplex_kernels.rope_append import rope_append
 from duplex_kernels.rope_table import rope_table
 from torch import Tensor

@@ -5,7 +5,7 @@ import torch
 from duplex_kernels.bench.attention_peers import peers
 from duplex_kernels.bench.case import Setting
 from duplex_kernels.bench.paged_attention import Shape, problem
-from duplex_kernels.paged_attention import paged_attention
+from duplex_kernels.paged.attention import paged_attention
 
 CPU = Setting(device=torch.device("cpu"), small=True)
 

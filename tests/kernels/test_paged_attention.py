@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from conversations import PADDING, Conversations
-from duplex_kernels import paged_attention_dense
 from duplex_kernels.errors import (
     BackendUnavailable,
     DeviceError,
@@ -17,7 +16,8 @@ from duplex_kernels.errors import (
     PageTableError,
     ShapeError,
 )
-from duplex_kernels.paged_attention import paged_attention
+from duplex_kernels.paged import attention_dense as paged_attention_dense
+from duplex_kernels.paged.attention import paged_attention
 from duplex_kernels.rope_append import rope_append
 from duplex_kernels.rope_table import RopeTable
 from hypothesis import given, settings

@@ -5,10 +5,10 @@ from collections import Counter
 import pytest
 import torch
 from conversations import Conversations
-from duplex_kernels import paged_attention_triton
 from duplex_kernels.compile import SHARED_LIMIT, declared
 from duplex_kernels.errors import DeviceError
-from duplex_kernels.paged_attention_tiles import (
+from duplex_kernels.paged import attention_triton as paged_attention_triton
+from duplex_kernels.paged.attention_tiles import (
     GENERATIONS,
     first_capability,
     tile_rows,

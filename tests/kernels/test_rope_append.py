@@ -14,7 +14,7 @@ from duplex_kernels.errors import (
     PageTableError,
     ShapeError,
 )
-from duplex_kernels.paged_cache import QueryRows
+from duplex_kernels.paged.cache import QueryRows
 from duplex_kernels.rope_append import rope_append
 from duplex_kernels.rope_table import RopeTable
 

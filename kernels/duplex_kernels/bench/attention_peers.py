@@ -10,8 +10,8 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from duplex_kernels.bench.case import Run, Setting
-from duplex_kernels.paged_attention_dense import gather
-from duplex_kernels.paged_cache import PagedCache, QueryRows
+from duplex_kernels.paged.attention_dense import gather
+from duplex_kernels.paged.cache import PagedCache, QueryRows
 
 _SDPA = {
     "SDPA flash": SDPBackend.FLASH_ATTENTION,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from duplex_kernels import paged_attention
 from duplex_kernels.bench.attention_peers import Problem, peers
 from duplex_kernels.bench.case import Case, Setting
-from duplex_kernels.paged_cache import PagedCache, query_rows
+from duplex_kernels.paged import attention as paged_attention
+from duplex_kernels.paged.cache import PagedCache, query_rows
 from duplex_kernels.rope_table import rope_table
 
 _PAGE = 16
@@ -128,7 +128,7 @@ def problem(setting: Setting, shape: Shape) -> Problem:
 
 
 def _case(setting: Setting, shape: Shape) -> Case:
-    from duplex_kernels.paged_attention_triton import launch
+    from duplex_kernels.paged.attention_triton import launch
 
     work = problem(setting, shape)
     rope = rope_table(work.caches[0].capacity, shape.head_dim, device=setting.device)

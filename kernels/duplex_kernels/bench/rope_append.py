@@ -7,7 +7,7 @@ from torch import Tensor
 
 from duplex_kernels import rope_append
 from duplex_kernels.bench.case import Case, Run, Setting
-from duplex_kernels.paged_cache import PagedCache, query_rows
+from duplex_kernels.paged.cache import PagedCache, query_rows
 from duplex_kernels.rope_table import rope_table, rotate
 
 _PAGE = 16

@@ -19,7 +19,7 @@ from duplex_kernels.backend import (
 )
 from duplex_kernels.configuration import Configuration
 from duplex_kernels.errors import KernelError, PageTableError, ShapeError
-from duplex_kernels.paged_cache import PagedCache, QueryRows, check_capturable, check_contents
+from duplex_kernels.paged.cache import PagedCache, QueryRows, check_capturable, check_contents
 from duplex_kernels.rope_table import RopeTable, rotate
 
 SPLIT_TOKENS = 256
@@ -83,7 +83,7 @@ def triton(
     split_tokens: int = SPLIT_TOKENS,
 ) -> Tensor:
     """`paged_attention` as two kernels."""
-    from duplex_kernels.paged_attention_triton import launch
+    from duplex_kernels.paged.attention_triton import launch
 
     refuse_bfloat16_in_interpreter(queries)
     with torch.cuda.device_of(queries):
@@ -155,7 +155,7 @@ def paged_attention(
         return triton(queries, cache, rows, rope, window, scale, split_tokens)
     if chosen == "reference":
         return reference(queries, cache, rows, rope, window, scale)
-    from duplex_kernels import paged_attention_dense as dense
+    from duplex_kernels.paged import attention_dense as dense
 
     operation = dense.sdpa if chosen == "sdpa" else dense.flash_attn
     return operation(queries, cache, rows, rope, window, scale)
@@ -163,6 +163,6 @@ def paged_attention(
 
 def configurations() -> list[Configuration]:
     """Variants that must compile well."""
-    from duplex_kernels.paged_attention_configurations import configurations as declared
+    from duplex_kernels.paged.attention_configurations import configurations as declared
 
     return declared()

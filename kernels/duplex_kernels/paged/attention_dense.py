@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from duplex_kernels.errors import BackendUnavailable, DtypeError
-from duplex_kernels.paged_cache import PagedCache, QueryRows
+from duplex_kernels.paged.cache import PagedCache, QueryRows
 from duplex_kernels.rope_table import RopeTable, rotate
 
 _FLASH_PAGE = 256

@@ -1,12 +1,12 @@
 """Variants of the `paged_attention` kernels that must compile well."""
 
 from duplex_kernels.configuration import Configuration
-from duplex_kernels.paged_attention_tiles import (
+from duplex_kernels.paged.attention_tiles import (
     GENERATIONS,
     tile_rows,
     tile_shape,
 )
-from duplex_kernels.paged_attention_triton import (
+from duplex_kernels.paged.attention_triton import (
     PADDED_SINKS,
     SPLITS_AT_ONCE,
     combine_kernel,

@@ -18,7 +18,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from duplex_kernels.paged_attention_tiles import (
+from duplex_kernels.paged.attention_tiles import (
     GENERATIONS,
     Generation,
     Tile,
@@ -26,7 +26,7 @@ from duplex_kernels.paged_attention_tiles import (
     tile_rows,
     tile_shape,
 )
-from duplex_kernels.paged_cache import PagedCache, QueryRows
+from duplex_kernels.paged.cache import PagedCache, QueryRows
 from duplex_kernels.rope_table import RopeTable
 
 # Sinks are padded to the narrowest tile that a matrix instruction takes.
