@@ -16,27 +16,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_TICK_SAMPLES
+from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.config import SessionConfig as SessionConfig
-from duplex_agent.duplex.draft import Draft
-from duplex_agent.duplex.events import Event, Tick
+from duplex_agent.duplex.events import Tick
 from duplex_agent.duplex.floor import ASKED, Decision, Evidence, Floor, FloorState, Kind, transition
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
 from duplex_agent.duplex.played import PlayedSound
+from duplex_agent.duplex.replies import Replies
 from duplex_agent.duplex.requests import Detect, Encode, Request
 from duplex_agent.duplex.snapshot import Snapshot
+from duplex_agent.duplex.timeline import Timeline
+from duplex_agent.duplex.user_audio import checked
 from duplex_agent.duplex.user_turn import TurnWords, UserTurn
 from duplex_agent.duplex.vad import Vad, default_vad
 from duplex_agent.ear.hearing import HeardWord, Hearing
-from duplex_agent.errors import AudioError, TextError
-from duplex_agent.llm.protocol import Heard, Llm, Role, TurnPair
+from duplex_agent.errors import TextError
+from duplex_agent.llm.protocol import Llm, Role, TurnPair
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.llm.thinker_llm import ThinkerLlm
 
 NOTHING_UNDERSTOOD = "nothing understood"
-NOTHING_TO_SAY = "nothing to say"
-SAID_EVERYTHING = "said everything"
-NO_MORE_TEXT = "the text of the reply could not be had"
 WENT_ON = "the user went on"
 
 OpenLlm = Callable[[LlmSettings], Llm]
@@ -60,10 +59,8 @@ class DuplexSession:
         vad: Vad | None = None,
         open_llm: OpenLlm | None = None,
     ) -> None:
-        self._voice = parts.voice
         self._look_ahead_ticks = parts.ear.look_ahead_ticks
         self._config = config or SessionConfig()
-        self._seed = seed
         self._vad = vad or default_vad()
         if open_llm is None:
             assert isinstance(parts, FlowOmni)
@@ -76,20 +73,14 @@ class DuplexSession:
         self._words = TurnWords()
         self._understood = False  # everything that was said before this silence
         self._answered = False  # what the ear gave is being answered, which it has to be told
-        self._draft: Draft | None = None
-        self._replying = False  # the draft has the floor; before that it is speculative
-        self._fading: Draft | None = None  # a voice that was stopped in this tick
-        self._latest: Draft | None = None  # the reply that was closed last
-        self._reply_id = 0
-        self._voice_over: str | None = None  # why the floor's reply has ended, for the next tick
         self._wish = {"respond": False, "cancel": False}  # of a client, for the next tick
-        self._events: list[Event] = []
+        self._timeline = Timeline()
+        self._replies = Replies(self._llm, parts.voice, self._config, seed, self._timeline)
         self.played = PlayedSound()
 
     def close(self) -> None:
         """The conversation is over: nothing goes on for it anywhere."""
-        if self._draft is not None:
-            self._draft.cancel()
+        self._replies.cancel()
 
     def set_instructions(self, text: str) -> None:
         """Another system prompt, from the next turn on; what was said before stays known.
@@ -125,13 +116,7 @@ class DuplexSession:
 
         Raises TextError when that reply is not the latest one or is still being spoken.
         """
-        latest = self._latest
-        if latest is None or self._replying or reply_id != self._reply_id:
-            raise TextError(f"reply {reply_id} is not the latest finished one")
-        self._drop_speculation()
-        heard = latest.heard(latest.first_tick * TICK_MS + heard_ms)
-        self._record.shorten_reply(heard.tokens, heard.text)
-        return heard.text
+        return self._replies.truncate(reply_id, heard_ms)
 
     def snapshot(self, model: str, played_ms: int | None = None) -> Snapshot:
         """What another worker needs to go on; ``model`` names the LLM.
@@ -140,16 +125,16 @@ class DuplexSession:
         default up to now; a user turn in progress as text without a reply.
         """
         pairs = self.pairs
-        if self._draft is not None and self._replying:
-            heard = self._draft.heard(self.now_ms if played_ms is None else played_ms)
-            pairs.append(TurnPair(self._record.user_text, heard.text))
+        answering = self._replies.in_progress(self.now_ms if played_ms is None else played_ms)
+        if answering is not None:
+            pairs.append(answering)
         elif self._record.user_text.strip():
             pairs.append(TurnPair(self._record.user_text, "", "user"))
         return Snapshot(
             model=model,
             instructions=self._llm.instructions,
             pairs=pairs,
-            reply_id=self._reply_id,
+            reply_id=self._replies.number,
         )
 
     def restore(self, snapshot: Snapshot) -> None:
@@ -161,7 +146,7 @@ class DuplexSession:
             self._llm.set_instructions(snapshot.instructions)
         for pair in snapshot.pairs:
             self._llm.add_pair(pair)
-        self._reply_id = snapshot.reply_id
+        self._replies.number = snapshot.reply_id
 
     @property
     def pairs(self) -> list[TurnPair]:
@@ -182,27 +167,29 @@ class DuplexSession:
         and the session can be used on.
         """
         pcm = checked(user_pcm)
-        self._events = []
         if played_ms is None:
             played_ms = self.now_ms + TICK_MS - self._config.playout_delay_ms
         answered, self._answered = self._answered, False
         speech: float = yield Detect(self._vad, pcm)
         hearing: Hearing = yield Encode(self._ear, pcm, commit=answered)
         self._decide(self._evidence(speech, hearing), played_ms)
-        if not self._replying:
+        if not self._replies.replying:
             self._record.prefill(self._config.read_per_tick)
         self._hear(hearing)
-        if not self._replying:
+        if not self._replies.replying:
             yield from self._prepare(hearing)
-        agent_pcm = yield from self._speak()
+        replying = self._replies.replying
+        agent_pcm = yield from self._replies.speak(self._floor.tick)
+        if replying and not self._replies.replying:
+            self._turn = None  # it was answered to the end
         yield from self._record.edits()
         self.played.push(agent_pcm)
-        return Tick(agent_pcm, tuple(self._events))
+        return Tick(agent_pcm, self._timeline.take())
 
     # the floor
 
     def _evidence(self, speech: float, hearing: Hearing) -> Evidence:
-        over, self._voice_over = self._voice_over, None
+        over, self._replies.over = self._replies.over, None
         wish, self._wish = self._wish, {"respond": False, "cancel": False}
         return Evidence(
             speech,
@@ -216,6 +203,7 @@ class DuplexSession:
     def _decide(self, evidence: Evidence, played_ms: int) -> None:
         before = self._floor.floor
         self._floor, decisions = transition(self._floor, evidence, self._config.floor)
+        self._timeline.now_ms = self.now_ms
         act: dict[Kind, Callable[[Decision], None]] = {
             Kind.TURN_STARTED: self._open_turn,
             Kind.TURN_DROPPED: self._drop_turn,
@@ -229,7 +217,7 @@ class DuplexSession:
             act[decision.kind](decision)
         if self._floor.floor is not before:
             reason = decisions[0].reason  # what ends comes before what begins
-            self._emit(
+            self._timeline.emit(
                 "floor.changed",
                 floor=self._floor.floor.value,
                 previous=before.value,
@@ -237,7 +225,7 @@ class DuplexSession:
             )
 
     def _open_turn(self, decision: Decision) -> None:
-        self._emit("user.speech_started", start_ms=decision.tick * TICK_MS)
+        self._timeline.emit("user.speech_started", start_ms=decision.tick * TICK_MS)
         if self._turn is None:
             self._turn = UserTurn(max(decision.tick - self._config.preroll_ticks, 0))
         else:
@@ -245,14 +233,14 @@ class DuplexSession:
             self._turn = UserTurn(self._turn.first)
 
     def _drop_turn(self, decision: Decision) -> None:
-        self._emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
-        self._drop_speculation()
+        self._timeline.emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
+        self._replies.drop_speculation()
         self._record.forget_user()
         self._turn = None
 
     def _end_turn(self, decision: Decision) -> None:
         assert self._turn is not None
-        self._emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
+        self._timeline.emit("user.speech_stopped", end_ms=(decision.tick + 1) * TICK_MS)
         self._turn = UserTurn(self._turn.first, decision.tick, decision.reason)
 
     def _open_reply_turn(self, decision: Decision) -> None:
@@ -260,39 +248,29 @@ class DuplexSession:
         self._turn = UserTurn(decision.tick, decision.tick - 1, decision.reason)
 
     def _interrupt(self, played_ms: int, status: str) -> None:
-        draft = self._draft
-        if draft is None or not self._replying:  # still waiting for the last words of the turn
-            self._voice_over = WENT_ON
+        if not self._replies.replying:  # still waiting for the last words of the turn
+            self._replies.over = WENT_ON
             return
-        heard = draft.heard(played_ms)
-        if heard.text or status == "cancelled":
-            self._close_turn(draft, heard)
-        else:
-            draft.roll_back()
-        if draft.speaking:
-            self._fading = draft
-            self.played.flush(played_ms)
-            self._emit("playback.flush", reply_id=self._reply_id)
-            self._emit_done(status, heard.text)
-        self._draft, self._replying = None, False
-        self._voice_over = status
+        self.played.flush(played_ms)
+        if self._replies.stop(played_ms, status, keep=status == "cancelled"):
+            self._turn = None
 
     # hearing
 
     def _hear(self, hearing: Hearing) -> None:
         """Give the LLM the words of the open turn."""
         if hearing.words or hearing.taken_back:
-            self._drop_speculation()
+            self._replies.drop_speculation()
         # A letter heard in the silence unsettles the ear for a while and is seldom one of a word.
         went_on = self._floor.speaking or hearing.words
         self._understood = hearing.settled or (self._understood and not went_on)
-        turn = None if self._replying else self._turn
+        turn = None if self._replies.replying else self._turn
         first = None if turn is None else turn.first
         self._words, revised, words = self._words.sort(hearing, first, self._floor.tick)
         if revised:
             text = "".join(word.text for word in revised)
             self._record.revise(sum(len(word.embeddings) for word in revised), len(text))
-            self._emit("user.transcript.taken_back", text=text, words=len(revised))
+            self._timeline.emit("user.transcript.taken_back", text=text, words=len(revised))
         if words:
             self._take(words)
 
@@ -305,7 +283,7 @@ class DuplexSession:
         embeddings = np.concatenate([word.embeddings for word in words])
         self._record.hear(embeddings, "".join(word.text for word in words))
         for word in words:
-            self._emit(
+            self._timeline.emit(
                 "user.transcript.delta",
                 text=word.text,
                 start_ms=word.first_tick * TICK_MS,
@@ -325,33 +303,19 @@ class DuplexSession:
             if self._floor.words_in:
                 self._begin_reply()
         elif self._llm.speculates and self._pauses() and not hearing.words:
-            if self._draft is None:
-                self._draft = self._new_draft()
-            else:
-                yield from self._record.edits()
-                yield from self._draft.think(self.now_ms)
+            yield from self._replies.speculate()
 
     def _pauses(self) -> bool:
         """Whether the user has said something, is silent now, and all of it was understood."""
         understood = self._understood and not self._floor.speaking
         return understood and self._turn is not None and bool(self._record.user_text.strip())
 
-    def _new_draft(self) -> Draft:
-        stream = self._voice.start(self._seed + self._reply_id + 1)
-        return Draft(self._llm, stream, self._config, self.now_ms)
-
-    def _drop_speculation(self) -> None:
-        """The user goes on: the speculative reply is not the answer."""
-        if self._draft is not None and not self._replying:
-            self._draft.roll_back()
-            self._draft = None
-
     def _begin_reply(self) -> None:
         turn = self._turn
         assert turn is not None
         assert turn.last is not None
         text = self._record.user_text
-        self._emit(
+        self._timeline.emit(
             "user.turn_ended",
             text=text.strip(),
             end_ms=(turn.last + 1) * TICK_MS,
@@ -359,86 +323,11 @@ class DuplexSession:
         )
         if not text.strip() and turn.reason != ASKED:
             self._turn = None
-            self._voice_over = NOTHING_UNDERSTOOD
+            self._replies.over = NOTHING_UNDERSTOOD
             self._record.forget_user()
             return
         self._answered = True
-        self._draft, self._replying = self._draft or self._new_draft(), True
-        self._reply_id += 1
-
-    def _speak(self) -> Generator[Request, Any, NDArray[np.float32]]:
-        """This tick's sound, and the events of the reply."""
-        sound = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
-        fading, self._fading = self._fading, None
-        if fading is not None:
-            sound = yield from fading.fade()
-        draft = self._draft
-        if draft is None or not self._replying:
-            return sound
-        had_problem, was_speaking = bool(draft.problem), draft.speaking
-        yield from self._record.edits()
-        yield from draft.think(self.now_ms)
-        if draft.problem and not had_problem:
-            self._emit("error", message=draft.problem)
-        sound = yield from draft.speak(self._floor.tick)
-        if draft.speaking and not was_speaking:
-            self._emit_started()
-        if draft.speaking:
-            self._emit_text(draft)
-        if left_out := draft.left_out():
-            self._emit("reply.left_out", reply_id=self._reply_id, words=left_out)
-        if draft.over:
-            self._finish(draft)
-        return sound
-
-    def _finish(self, draft: Draft) -> None:
-        if draft.speaking:
-            heard = draft.heard()
-            self._close_turn(draft, heard)
-            self._emit_done("failed" if draft.problem else "completed", heard.text)
-        else:
-            self._close_turn(draft, Heard(0, ""))
-        self._draft, self._replying = None, False
-        said = SAID_EVERYTHING if draft.speaking else NOTHING_TO_SAY
-        self._voice_over = NO_MORE_TEXT if draft.problem else said
-
-    def _close_turn(self, draft: Draft, heard: Heard) -> None:
-        draft.commit(heard)
-        self._turn = None
-        self._latest = draft
-
-    # the timeline
-
-    def _emit(self, type_: str, **data: Any) -> None:
-        self._events.append(Event(type_, self.now_ms, data))
-
-    def _emit_started(self) -> None:
-        assert self._turn is not None
-        assert self._turn.last is not None
-        response_ms = self.now_ms - (self._turn.last + 1) * TICK_MS
-        self._emit("reply.started", reply_id=self._reply_id, response_ms=response_ms)
-
-    def _emit_text(self, draft: Draft) -> None:
-        """What was written since the last tick, and what was voiced."""
-        if text := draft.new_text():
-            self._emit("reply.text.delta", reply_id=self._reply_id, text=text)
-        if text := draft.new_speech():
-            self._emit("reply.spoken.delta", reply_id=self._reply_id, text=text)
-
-    def _emit_done(self, status: str, heard_text: str) -> None:
-        self._emit("reply.done", reply_id=self._reply_id, status=status, heard_text=heard_text)
-
-
-def checked(user_pcm: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A tick of user sound clipped to -1..1. Raises AudioError when it cannot be used."""
-    if not isinstance(user_pcm, np.ndarray) or user_pcm.shape != (USER_TICK_SAMPLES,):
-        shape = getattr(user_pcm, "shape", type(user_pcm).__name__)
-        raise AudioError(f"a tick takes float samples [{USER_TICK_SAMPLES}], got {shape}")
-    if not np.issubdtype(user_pcm.dtype, np.floating):
-        raise AudioError(f"a tick takes float samples in -1..1, got {user_pcm.dtype}")
-    if not np.isfinite(user_pcm).all():
-        raise AudioError("a tick holds NaN or infinite samples")
-    return user_pcm.astype(np.float32).clip(-1.0, 1.0)
+        self._replies.begin(turn_end_ms=(turn.last + 1) * TICK_MS)
 
 
 def _encodable(text: str) -> str:
