@@ -11,7 +11,8 @@ from imports import PACKAGES, ROOT, imported, modules
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-OWN = {*PACKAGES, *(file.stem for file in (ROOT / "tests").rglob("*.py"))}
+BESIDE = [file for folder in ("scripts", "tests") for file in (ROOT / folder).rglob("*.py")]
+OWN = {*PACKAGES, "scripts", *(file.stem for file in BESIDE)}
 KNOWN = {"parselmouth": ["praat-parselmouth"], **packages_distributions()}
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -72,8 +73,7 @@ def users() -> dict[str, set[str]]:
     found = {
         name: distributions(file) for package in PACKAGES for name, file in modules(package).items()
     }
-    tests = [distributions(file) for file in (ROOT / "tests").rglob("*.py")]
-    return found | {"tests": set().union(*tests)}
+    return found | {"tests": set().union(*map(distributions, BESIDE))}
 
 
 def test_what_is_imported_is_declared(users: dict[str, set[str]]) -> None:
