@@ -155,7 +155,7 @@ def _surprise(logits: np.ndarray, token: int) -> float:
 def main(
     lora: Annotated[str, typer.Option(help="A LoRA file, or none.")] = "none",
     model: Annotated[str, typer.Option(help="Pretrained part, path or hub name.")] = DEFAULT_MODEL,
-    examples: Annotated[bool, typer.Option(help="Example exchanges in the opening.")] = True,
+    examples: Annotated[bool, typer.Option(help="Example turn pairs in the prompt prefix.")] = True,
     heard: Annotated[bool, typer.Option(help="Prompts as an ear gives them.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Prompts and facts.")] = None,
     facts: Annotated[int, typer.Option(min=1, max=150)] = 40,

@@ -29,7 +29,7 @@ def file_of(source: str) -> Path:
     """The file behind ``pool:name``, or the path itself. Raises ClipError that says what to do."""
     pool, colon, name = source.partition(":")
     if not colon or len(pool) < 2:
-        file, hint = Path(source), "give the path of a sound file"
+        file, hint = Path(source), "give the path of an audio file"
     elif pool == "asterisk":
         file, hint = ASTERISK / f"{name}.wav", _APT.format("asterisk-core-sounds-en-wav")
     elif pool == "librivox":

@@ -229,7 +229,7 @@ def _measured(url: str, transport: str) -> Calibration:
 
 def main(
     port: Annotated[int, typer.Option(help="0 picks a free one.")] = 0,
-    delay_ms: Annotated[float, typer.Option(help="How late it gives sound back.")] = 0.0,
+    delay_ms: Annotated[float, typer.Option(help="How late it gives audio back.")] = 0.0,
 ) -> None:
     """Serve until stopped; the first line printed is the address."""
     advertise_loopback()

@@ -77,7 +77,7 @@ def main(
     parts = Parts(ear.encoder())
     for spoken in track(synthetic(clips), "listening", console=Console(stderr=True)):
         _listen(parts, spoken, list(runs.values()))
-    table = Table(title=f"The ear's tick, {clips} sentences: processor ms")
+    table = Table(title=f"The ear's tick, {clips} sentences: CPU ms")
     for heading in ("ear with", "mean", "median", "p95", "most", "ratio"):
         table.add_column(heading, justify="left" if heading == "ear with" else "right")
     first = float(np.mean(next(iter(runs.values())).ms))

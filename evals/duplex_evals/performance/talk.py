@@ -98,7 +98,7 @@ def ask(session: Conversation, question: str, speaker: str, speech: Sound) -> tu
 
 def main(
     limit: Annotated[int, typer.Option(help="Only the first N questions.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for the sound and the JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the audio and the JSON.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit 1 below the targets.")] = False,
 ) -> None:
     """Ask the questions and print the table."""

@@ -64,7 +64,7 @@ def main(limit: Annotated[int, typer.Option(help="Sentences.", min=1)] = 20) -> 
 
 
 def _table(title: str, taken: dict[str, list[float]]) -> Table:
-    table = Table(title=f"{title}: processor ms")
+    table = Table(title=f"{title}: CPU ms")
     for heading in ("voice", "mean", "median", "p95", "most", "ratio"):
         table.add_column(heading, justify="left" if heading == "voice" else "right")
     before = float(np.mean(next(iter(taken.values()))))

@@ -1,4 +1,4 @@
-"""How well speech is understood: the same mind asked aloud and in writing, without floor or mouth.
+"""How well speech is understood: the same LLM asked aloud and in writing, without floor or mouth.
 
 One module for each part of ``duplex-evals understanding``.
 """

@@ -122,7 +122,7 @@ def _errors_table(columns: dict[str, Pairs]) -> Table:
     live = [name for name in columns if name != WHISPER]
     letters = [shown(error_rate(columns[name], "letters")) for name in live]
     if any(row["letters"] for name in live for _, row in columns[name]):
-        lines.append(["everything, letters of the character head alone", *letters, "", "", ""])
+        lines.append(["everything, characters of the CTC head alone", *letters, "", "", ""])
     heads = ["voice", *(n if n == WHISPER else f"look-ahead {n}" for n in columns)]
     title = "Word errors of the live transcript"
     return Table(title, [*heads, "target", "words"], lines)
@@ -151,13 +151,13 @@ def _cost_table(heard: dict[str, Pairs]) -> Table:
         )  # fmt: skip
     columns = [
         "look-ahead",
-        "processor ms per tick, median / p95",
+        "CPU ms per tick, median / p95",
         "target",
         "ms from the end of speech to the last token, median / p95",
         "target",
     ]
     note = "Of all threads. The last token counts at the end of the tick that gives it."
-    return Table("Compute and delay of the ear", columns, lines, note)
+    return Table("Cost and delay of the ear", columns, lines, note)
 
 
 def _middle_and_high(values: Sequence[float], how: str) -> str:

@@ -32,7 +32,7 @@ def main(
     out: Annotated[Path, typer.Option(help="Rows, tables, plot.")] = Path("runs/understanding"),
     thinker: Annotated[str, typer.Option(help="Language model.")] = DEFAULT_MODEL,
     lora: Annotated[str, typer.Option(help="File of a LoRA, or none.")] = str(DEFAULT_FILE),
-    examples: Annotated[bool, typer.Option(help="Example exchanges before the turn.")] = True,
+    examples: Annotated[bool, typer.Option(help="Example turn pairs before the turn.")] = True,
     ear_weights: Annotated[Path, typer.Option(help="Weights of the ear.")] = WEIGHTS,
     look_ahead: Annotated[int, typer.Option(help="Ticks: 1, 2 or 4; 0: the ear's own.")] = 0,
     tokens: Annotated[TokenKind, typer.Option(help="What the ear gives.")] = DEFAULT_TOKENS,

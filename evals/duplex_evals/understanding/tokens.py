@@ -200,7 +200,7 @@ def _table(
             name, f"{one.tokens / seconds:.2f}", compute, f"{100 * jiwer.wer(want, said):.1f} %",
             f"{np.mean(one.kl):.3f}", f"{one.right} of {len(want)}",
         ])  # fmt: skip
-    columns = ["tokens", "per second of speech", "adapter, processor ms per tick", "token errors",
+    columns = ["tokens", "per second of speech", "adapter, CPU ms per tick", "token errors",
                "KL to the written question, nats per token", "right answers"]  # fmt: skip
     note = (
         f"{len(want)} questions, {seconds:.0f} s of speech; errors and KL: lower is better."

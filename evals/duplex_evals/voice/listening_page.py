@@ -1,9 +1,8 @@
 """A page to look at and listen to: ten sentences, teacher, resynthesis, 16 steps and 1 step.
 
-duplex-evals listening-page --out docs/listening [--no-audio] [--steps 16,1]
+duplex-evals listening-page [--out FOLDER] [--no-audio] [--steps 16,1]
 
-The sound is inside the page, lossless; the spectrograms are PNG files beside it. Without the sound
-the folder is small enough to be kept in a repository.
+The audio is inside the page, lossless; the spectrograms are PNG files beside it.
 """
 
 import base64
@@ -83,21 +82,21 @@ def player(name: str, picture: str, text: str, pcm: Sound | None) -> str:
 
 def page(sections: list[str], weights: str, audio: bool) -> str:
     """The whole HTML page."""
-    made = "with its sound" if audio else "without sound; run the command below to hear it"
+    made = "with its audio" if audio else "without audio; run the command below to hear it"
     return (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>The voice of duplex-agent'
         f"</title><style>{_STYLE}</style><h1>The voice of duplex-agent</h1>"
         "<p>Held-out sentences by the teacher voice, by encoder and decoder alone, and by the"
         " whole voice. Mel spectrograms, 0 to 12 kHz, 70 dB from white to black. This copy is"
         f" {made}. duplex-agent {version('duplex-agent')}, weights {weights}.</p>"
-        "<p><code>duplex-evals listening-page --out listening</code></p>"
+        "<p><code>duplex-evals listening-page</code></p>"
         f"{''.join(sections)}</html>\n"
     )
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("docs/listening"),
-    audio: Annotated[bool, typer.Option(help="Put the sound into the page.")] = True,
+    out: Annotated[Path, typer.Option(help="Folder of the page.")] = Path("runs/listening"),
+    audio: Annotated[bool, typer.Option(help="Put the audio into the page.")] = True,
     steps: Annotated[str, typer.Option(help="Steps of the flow, as 16,1.")] = "16,1",
     count: Annotated[int, typer.Option(min=1, help="Number of sentences.")] = SENTENCES,
     weights: Annotated[Path, typer.Option(help="Weights.")] = WEIGHTS_DIR,
