@@ -29,7 +29,7 @@ InputFile = Annotated[
     Path,
     typer.Argument(
         metavar="IN",
-        help="sound file: WAV, FLAC or OGG, any rate and channel count",
+        help="audio file: WAV, FLAC or OGG, any sample rate, any number of channels",
     ),
 ]
 
@@ -45,7 +45,8 @@ def _show_version(wanted: bool) -> None:
 @app.callback()
 def _options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="print it")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="print the version"),
     ] = False,
 ) -> None:
     pass
@@ -55,14 +56,16 @@ def _options(
 @with_spec
 def serve(
     host: Annotated[str, typer.Option(help="address to listen on")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any free one")] = 8000,
-    slots: Annotated[int, typer.Option(min=1, max=256, help="conversations at a time")] = 1,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="port to listen on; 0: any free one")
+    ] = 8000,
+    slots: Annotated[int, typer.Option(min=1, max=256, help="conversations at the same time")] = 1,
     *,
     spec: AgentSpec,
 ) -> None:
     """Serve the page: open the printed URL in a browser and talk.
 
-    `duplex-evals load` finds how many conversations a machine holds.
+    `duplex-evals load` measures how many conversations a machine holds.
     """
     from duplex_agent.gateway.app import GatewayConfig
     from duplex_agent.gateway.server import serve as serve_gateway
@@ -75,13 +78,13 @@ def serve(
 def talk(
     source: InputFile,
     out: Annotated[
-        Path | None, typer.Option(help="stereo WAV: left the user, right the agent")
+        Path | None, typer.Option(help="stereo WAV file: left the user, right the agent")
     ] = None,
     json: Annotated[Path | None, typer.Option(help="events, turns and results as JSON")] = None,
     *,
     spec: AgentSpec,
 ) -> None:
-    """Play a recording into the agent and keep what it answers."""
+    """Play a recording to the agent and store the conversation."""
     from duplex_agent.offline.talk import talk_file
 
     talk_file(source, out, json, spec)
@@ -89,11 +92,13 @@ def talk(
 
 @app.command()
 def say(
-    text: Annotated[str, typer.Argument(metavar="TEXT", help="what to say")],
-    out: Annotated[Path, typer.Option(help="WAV, 24 kHz")] = Path("say.wav"),
-    speed: Annotated[float, typer.Option(min=0.8, max=1.25, help="1.25: a quarter faster")] = 1.0,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="the text to speak")],
+    out: Annotated[Path, typer.Option(help="WAV file, 24 kHz")] = Path("say.wav"),
+    speed: Annotated[
+        float, typer.Option(min=0.8, max=1.25, help="speaking rate; 1.25 is a quarter faster")
+    ] = 1.0,
 ) -> None:
-    """Speak a text with the agent's voice."""
+    """Speak a text with the agent's voice into a file."""
     from duplex_agent.offline.say import say_text
 
     say_text(text, out, speed)
@@ -102,9 +107,11 @@ def say(
 @app.command()
 def listen(
     source: InputFile,
-    look_ahead: Annotated[int, typer.Option(metavar="80|160|320", help="ms, as in talk")] = 320,
+    look_ahead: Annotated[
+        int, typer.Option(metavar="80|160|320", help="look-ahead of the ear in ms")
+    ] = 320,
 ) -> None:
-    """Print what the agent understands of a recording."""
+    """Transcribe a recording as the agent hears it, with times."""
     from duplex_agent.offline.listen import listen_file
 
     listen_file(source, AgentSpec.of(look_ahead=look_ahead).look_ahead_ticks)
@@ -113,14 +120,18 @@ def listen(
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="such as mouth; another word lists all")
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="name of a recipe, such as mouth; an unknown name lists all"
+        ),
     ],
     smoke: Annotated[bool, typer.Option("--smoke", help="tiny sizes, about a minute")] = False,
     work: Annotated[
-        Path | None, typer.Option(help="data, checkpoints, log and plot; kept between runs")
+        Path | None,
+        typer.Option(help="folder of data, checkpoints, log and plot; kept between runs"),
     ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, help="stop at this step; the next run goes on from it")
+        int | None, typer.Option(min=1, help="stop at this step; the next run resumes there")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="folder of the finished weights  [default: WORK/weights]")
@@ -129,7 +140,7 @@ def train(
         str | None, typer.Option(help="cpu or cuda  [default: cuda if there is one]")
     ] = None,
 ) -> None:
-    """Make weights anew, or go on where an interrupted run stopped."""
+    """Retrain a network, or resume a run that was interrupted."""
     try:
         _train(
             recipe,
@@ -167,11 +178,11 @@ def _train(
 @app.command()
 def doctor(
     everything: Annotated[
-        bool, typer.Option("--all", help="also fetch the parts of training and evals")
+        bool, typer.Option("--all", help="also the parts of training and evals")
     ] = False,
     fetch: Annotated[bool, typer.Option(help="fetch what is missing")] = True,
 ) -> None:
-    """Show what is here, fetch what is missing; exit code 1 if the agent cannot run."""
+    """Check the installation and fetch missing parts; exit code 1 if the agent cannot run."""
     from duplex_agent.doctor import examine
 
     if not examine(everything, fetch):

@@ -44,7 +44,7 @@ class AgentSpec(BaseModel):
     thinker: str = Field(
         default="smollm2-135m-instruct",
         min_length=1,
-        description="language model of this machine: a known name, a path or a hub name",
+        description="local language model: a known name, a path or a hub name",
     )
     backend: Literal["onnx-int8", "onnx-fp32", "transformers"] = Field(
         default="onnx-int8", description="what runs the thinker"
@@ -52,31 +52,31 @@ class AgentSpec(BaseModel):
     device: Literal["cpu"] = Field(default="cpu", description="where the networks run")
     llm: str | None = Field(
         default=None,
-        description="let a language model behind an OpenAI-compatible URL write the replies, for"
+        description="replies from a chat endpoint instead: its OpenAI-compatible URL, for"
         " example http://localhost:8080/v1; a key is read from OPENAI_API_KEY",
     )
-    llm_model: str | None = Field(default=None, description="which model it should run")
+    llm_model: str | None = Field(default=None, description="name of the model at the endpoint")
     llm_timeout: float = Field(
-        default=DEFAULT_TIMEOUT_S, description="longest wait for its next text, s"
+        default=DEFAULT_TIMEOUT_S, description="longest wait for its next text, in seconds"
     )
     look_ahead: int = Field(
         default=320,
-        description="ms the ear waits before it judges a sound (80, 160 or 320): less is quicker"
-        " and less exact",
+        description="look-ahead of the ear in ms (80, 160 or 320): less is faster and less"
+        " accurate",
     )
     tokens: Literal["words", "12.5hz", "6.25hz"] = Field(
         default="words",
-        description="what the ear tells the thinker: words, or a neural adapter's tokens",
+        description="what the thinker is told of speech: words, or the neural adapter's tokens",
     )
-    instructions: str = Field(
-        default="", description="the system prompt, in place of the one that comes with the agent"
-    )
+    instructions: str = Field(default="", description="system prompt, instead of the built-in one")
     floor: Annotated[FloorConfig, BeforeValidator(_pairs)] = Field(
         default=FloorConfig(),
         description="turn-taking settings, as end_silence_ms=700,barge_in_ms=320",
     )
-    voice_speed: float = Field(default=1.0, ge=0.8, le=1.25, description="1.25: a quarter faster")
-    seed: int = Field(default=0, ge=0, description="of everything random")
+    voice_speed: float = Field(
+        default=1.0, ge=0.8, le=1.25, description="speaking rate; 1.25 is a quarter faster"
+    )
+    seed: int = Field(default=0, ge=0, description="seed of everything random")
 
     @classmethod
     def of(cls, **settings: Any) -> Self:

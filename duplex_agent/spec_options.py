@@ -3,6 +3,7 @@
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import asdict, is_dataclass
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
@@ -51,6 +52,8 @@ def _options() -> list[inspect.Parameter]:
 
 
 def _shown(default: Any) -> str | bool:
+    if is_dataclass(default) and not isinstance(default, type):
+        return ",".join(f"{name}={value}" for name, value in asdict(default).items())
     return str(default) if isinstance(default, (int, float)) or default else False
 
 

@@ -30,7 +30,7 @@ MAX_WAV_BYTES = 2**32 - 64
 
 
 class AudioReader:
-    """An open sound file read block by block as float32 at the wished rate.
+    """An open audio file read block by block as float32 at the wished rate.
 
     ``mono`` mixes the channels (mean) into blocks [n]; otherwise blocks are [n, channels].
     Raises AudioError on opening for: missing, not audio, empty, longer than ``max_s``; while
@@ -210,7 +210,7 @@ def _open_sound(path: Path) -> soundfile.SoundFile:
             raise AudioError(f"{path} is a folder, not a file")
         if not stat.S_ISREG(status.st_mode):
             # A file is read twice: once for its errors, before anything is done with it.
-            raise AudioError(f"{path} is a pipe or a device, not a file: save the sound to a file")
+            raise AudioError(f"{path} is a pipe or a device, not a file: save the audio to a file")
         if status.st_size == 0:
             raise AudioError(f"{path} is empty: 0 bytes")
         # As bytes, for soundfile cannot encode a name that is not UTF-8.
@@ -219,4 +219,6 @@ def _open_sound(path: Path) -> soundfile.SoundFile:
         raise AudioError(f"cannot read {path}: {reason(error)}") from error
     except (soundfile.LibsndfileError, TypeError) as error:
         # soundfile raises TypeError for names that it takes for headerless sound (.raw)
-        raise AudioError(f"{path} is not a sound file that can be read (WAV, FLAC, OGG)") from error
+        raise AudioError(
+            f"{path} is not an audio file that can be read (WAV, FLAC, OGG)"
+        ) from error

@@ -9,7 +9,7 @@ from duplex_agent.voice.protocol import Voice
 
 @dataclass(frozen=True)
 class EarAndVoice:
-    """The network without its thinker, for a conversation whose mind is elsewhere."""
+    """The network without its thinker, for a conversation whose LLM is elsewhere."""
 
     ear: Ear
     voice: Voice

@@ -38,10 +38,10 @@ class CallTimeouts:
 ENDINGS: Final = {
     "hangup": "the call was ended",
     "connect_timeout": "the browser did not connect in time",
-    "no_audio": "no sound has arrived from the browser for a while",
+    "no_audio": "no audio has arrived from the browser for a while",
     "too_long": "the call has reached its time limit",
     "shutdown": "the server is shutting down",
-    "closed": "the browser has left",
+    "closed": "the browser disconnected",
     "session_broken": "the conversation ended with an error in the agent",
 }
 

@@ -50,7 +50,7 @@ def check_offer(text: str) -> str:
     if not any(codec.mimeType.lower() == "audio/opus" for codec in audio.rtp.codecs):
         raise ApiError(400, "opus_required", "the offer does not list Opus, the only codec here")
     if audio.direction not in ("sendrecv", "sendonly"):
-        raise ApiError(400, "no_microphone", "the offer does not send sound")
+        raise ApiError(400, "no_microphone", "the offer sends no audio")
     if not (audio.ice and audio.ice.usernameFragment and audio.ice.password and audio.dtls):
         raise ApiError(400, "invalid_offer", "the offer lacks ICE credentials or a fingerprint")
     return text

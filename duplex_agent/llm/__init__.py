@@ -1,1 +1,1 @@
-"""A language model behind a URL as the mind of a conversation."""
+"""The LLM of a conversation: the local thinker, or a chat endpoint."""

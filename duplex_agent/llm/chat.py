@@ -13,7 +13,7 @@ from typing import Any
 from duplex_agent.errors import ThinkerError
 from duplex_agent.llm.text_tokenizer import TextTokenizer
 
-# Chosen by trying: docs/decisions.md, "What the thinker is told".
+# Chosen by trying: docs/decisions/012-prompt-and-spoken-style.md.
 SYSTEM_PROMPT = "You are a friendly voice assistant. Answer in one short sentence."
 
 # A small model follows examples better than instructions: these make replies short, and more

@@ -1,6 +1,10 @@
-"""The figures of a run: a CSV file and its plot."""
+"""The losses of a run: a CSV file and its plot.
+
+python -m duplex_agent.train.log FILE.csv ...    draws the plot of each beside it
+"""
 
 import csv
+import sys
 from pathlib import Path
 
 
@@ -35,3 +39,8 @@ def plot_loss(log: Path) -> Path:
     figure.savefig(out, dpi=110, bbox_inches="tight")
     pyplot.close(figure)
     return out
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(plot_loss(Path(name)))

@@ -72,8 +72,8 @@ def test_a_long_file_is_refused_whole_but_streams(tmp_path: Path) -> None:
     ("content", "message"),
     [
         (b"", "empty"),
-        (b"hello, I am not a sound file" * 50, "not a sound file"),
-        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not a sound file"),
+        (b"hello, I am not a sound file" * 50, "not an audio file"),
+        (b"RIFF\x24\x00\x00\x00WAVEfmt ", "not an audio file"),
     ],
 )
 @pytest.mark.parametrize("name", ["x.wav", "x.raw", "x"])

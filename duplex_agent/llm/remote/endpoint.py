@@ -65,5 +65,5 @@ def api_key() -> str:
     """The key in the environment, "" without one. Raises LlmError if no header could hold it."""
     key = os.environ.get(KEY_VARIABLE, "").strip()
     if not (key.isascii() and key.isprintable()):
-        raise LlmError(f"{KEY_VARIABLE} holds characters that no key has: set it anew")
+        raise LlmError(f"{KEY_VARIABLE} holds characters that no key has: set it again")
     return key

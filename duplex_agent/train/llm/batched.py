@@ -24,7 +24,7 @@ class Writing:
     stop_ids: frozenset[int]
     longest: int
     temperature: float = 0.0
-    repetition_penalty: float = 1.0  # on the tokens of the continuation, as in model/sampling.py
+    repetition_penalty: float = 1.0  # on the tokens of the continuation, as in llm/sampling.py
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Recipe ``thinker-style``: the thinker learns to talk, by context distillation into a LoRA.
 
-The teacher is the model itself with example exchanges before the conversation (model/chat.py), on
+The teacher is the model itself with example turn pairs before the conversation (llm/chat.py), on
 those of its replies that are good to hear; the learner has the instruction only. An anchor holds
 the learner to the model as it was wherever nothing asks for a spoken reply.
 
