@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from duplex_evals.cli import PARTS
 from duplex_evals.conversation.scenario import read_scenarios
 from duplex_evals.metrics.summary import summarise
 from duplex_evals.report.gates import judge, read_gates
@@ -32,3 +33,7 @@ def test_the_gates_of_the_documentation_name_results_that_exist(examples):
 def test_the_scenario_of_the_documentation_fits_the_schema(examples):
     [scenario] = read_scenarios(examples[1])
     assert [item.expect for item in scenario.items] == ["reply", "stop"]
+
+
+def test_every_single_part_is_in_the_table():
+    assert set(re.findall(r"^\| `duplex-evals ([\w-]+)`", DOCUMENT.read_text(), re.M)) == set(PARTS)

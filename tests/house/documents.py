@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duplex_evals.cli
 import typer
+from duplex_evals.cli import PARTS
 from imports import PACKAGES, ROOT, modules
 
 import duplex_agent.cli
@@ -96,10 +97,13 @@ def wrong_in_call(words: list[str]) -> Iterator[str]:
                 yield f"python -m {module}"
             else:
                 yield from (o for o in options_of(given) if not has_option(file.read_text(), o))
-    elif program in COMMANDS and rest and re.fullmatch(r"[a-z]+", rest[0]):
+    elif program in COMMANDS and rest and re.fullmatch(r"[a-z-]+", rest[0]):
         command = COMMANDS[program].commands.get(rest[0])
         if command is None:
             yield f"{program} {rest[0]}"
+        elif program == "duplex-evals" and rest[0] in PARTS:
+            source = SOURCES[f"duplex_evals.{PARTS[rest[0]][0]}"].read_text()
+            yield from (o for o in options_of(rest[1:]) if not has_option(source, o))
         else:
             known = {o for p in command.params for o in (*p.opts, *p.secondary_opts)}
             yield from (o for o in options_of(rest[1:]) if o not in known)
