@@ -105,7 +105,7 @@ class Call:
             _, wait_s = deadlines.next(time.monotonic())
             if wait_s > 0:
                 await asyncio.sleep(wait_s)
-            played_ms = self._ticks * TICK_MS - self.playout.depth_ms - BROWSER_DELAY_MS
+            played_ms = self.playout.played_ms(self._ticks * TICK_MS) - BROWSER_DELAY_MS
             block = self.audio.block()
             reply = await self._supervisor.link.tick(self.id, block, max(0, played_ms))
             self._ticks += 1

@@ -26,14 +26,10 @@ NOTHING: Final = np.zeros(0, dtype=np.float32)
 
 
 class Playout:
-    """The queue between the worker's ticks and the outgoing packets.
-
-    ``played_ms`` is the playback clock: how much of what was pushed has left in packets.
-    """
+    """The queue between the worker's ticks and the outgoing packets."""
 
     def __init__(self) -> None:
         self._queue = NOTHING
-        self._played = 0
         self._last = np.float32(0)  # the sample that was handed out last
         self._gap = False  # silence is being handed out, as nothing waits
         self.underruns = 0
@@ -44,10 +40,11 @@ class Playout:
         """What waits."""
         return _ms(len(self._queue))
 
-    @property
-    def played_ms(self) -> int:
-        """What has been handed out by ``pop``, without the silence that filled gaps."""
-        return _ms(self._played)
+    def played_ms(self, pushed_ms: int) -> int:
+        """The playback clock: which time of the session has left in packets, when what was pushed
+        last ends at ``pushed_ms`` of it.
+        """
+        return max(0, pushed_ms - self.depth_ms)
 
     def push(self, pcm: NDArray[np.float32]) -> None:
         """Add the sound of a tick [n] at 24 kHz; past 200 ms the oldest is dropped."""
@@ -67,7 +64,6 @@ class Playout:
     def pop(self) -> NDArray[np.float32]:
         """The next frame [480], silence where nothing waits."""
         frame, self._queue = np.split(self._queue, [FRAME_SAMPLES])
-        self._played += len(frame)
         if len(frame) < FRAME_SAMPLES:
             self.underruns += 1
             self._gap = True
