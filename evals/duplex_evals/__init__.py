@@ -1,1 +1,1 @@
-"""Measures the agent through its public doors."""
+"""Measures the agent from outside: through its tick, its network endpoints and its audio."""

@@ -2,7 +2,7 @@
 
 The parts are what a user would pick for two CPU cores: faster-whisper tiny.en, SmolLM2-135M and
 Piper, with Silero's 500 ms of silence or Smart Turn v3.2 as the end of the turn, and the first
-200 ms of speech over a reply as its end. It runs on the tick clock: what a part costs in processor
+200 ms of speech over a reply as its end. It runs on the tick clock: what a part costs in CPU
 time (each runs on one thread, so this is the wall time on a free core) delays the sound by as much.
 Work on later sentences goes on while the first is heard.
 """
@@ -19,7 +19,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS, USER_RATE_HZ
 from duplex_agent.duplex.events import Event, Tick
 from duplex_agent.llm.load import load_thinker
 from duplex_baselines.listening import Change, Listener
-from duplex_baselines.llm import Mind
+from duplex_baselines.llm import ChatLlm
 from duplex_baselines.parts import FasterWhisper, Piper, Recogniser, Synthesiser
 from duplex_baselines.playback import Playback
 from duplex_baselines.smart_turn import COMPLETE, SmartTurn
@@ -45,13 +45,13 @@ class Cascade:
         self,
         endpoint: Endpoint = "silero500",
         recogniser: Recogniser | None = None,
-        mind: Mind | None = None,
+        llm: ChatLlm | None = None,
         voice: Synthesiser | None = None,
         timer: Callable[[], float] = time.process_time,
     ) -> None:
         self.name = f"cascade-{endpoint.replace('_', '-')}"
         self._recogniser = recogniser or FasterWhisper()
-        self._mind = mind or Mind(load_thinker())
+        self._llm = llm or ChatLlm(load_thinker())
         self._voice = voice or Piper()
         self._smart_turn = SmartTurn() if endpoint == "smart_turn" else None
         self._listener = Listener(STOP_MS[endpoint])
@@ -62,13 +62,13 @@ class Cascade:
     def reset(self, seed: int, instructions: str = "") -> None:
         """Begin a new conversation."""
         self._listener.reset()
-        self._mind.reset(seed, instructions)
+        self._llm.reset(seed, instructions)
         self._now_ms = 0
         self._backlog_ms = 0.0  # work of the parts that goes on behind the ticks
         self._heard: deque[NDArray[np.float32]] = deque(maxlen=MAX_TURN_TICKS)
         self._in_turn = False
         self._turn_end_ms = 0
-        self._user = ""  # words of the exchange that is open
+        self._user = ""  # words of the turn pair that is open
         self._reply: Playback | None = None
         self._reply_id = 0
         self._told = 0  # sentences and characters of the reply reported so far
@@ -87,15 +87,15 @@ class Cascade:
             self._end_turn("silence for 3 s", work_ms=0.0)
         while not self._in_turn and len(self._heard) > PREROLL_TICKS:
             self._heard.popleft()
-        sound = np.zeros(AGENT_TICK_SAMPLES, np.float32)
+        audio = np.zeros(AGENT_TICK_SAMPLES, np.float32)
         if self._reply is not None:
-            sound = self._reply.sound(self._now_ms)
+            audio = self._reply.audio(self._now_ms)
             self._report(self._reply)
         self._backlog_ms += (self._timer() - started) * 1000
         cost_ms = min(self._backlog_ms, TICK_MS)
         self._backlog_ms -= cost_ms
         self._emit("tick.compute", compute_ms=round(cost_ms, 2))
-        return Tick(sound, tuple(self._events))
+        return Tick(audio, tuple(self._events))
 
     def _turn_changed(self, change: Change) -> None:
         if change.started:
@@ -122,7 +122,7 @@ class Cascade:
         if heard.strip():
             self._emit("playback.flush", reply_id=self._reply_id)
             self._close("interrupted", heard)
-        self._reply = None  # nothing heard: what comes now belongs to the same exchange
+        self._reply = None  # nothing heard: what comes now belongs to the same turn pair
 
     def _end_turn(self, reason: str, work_ms: float) -> None:
         """Do all the work of the reply now; each sentence is heard when it would be ready."""
@@ -135,7 +135,7 @@ class Cascade:
         if not words:
             return
         reply = Playback()
-        for sentence in self._mind.answer(self._user):
+        for sentence in self._llm.answer(self._user):
             pcm = self._voice.say(sentence)
             cost_ms = work_ms + (self._timer() - begun) * 1000
             reply.add(sentence, pcm, self._now_ms + cost_ms)
@@ -164,7 +164,7 @@ class Cascade:
             self._reply = None
 
     def _close(self, status: str, heard: str) -> None:
-        self._mind.close(self._user, heard.strip())
+        self._llm.close(self._user, heard.strip())
         self._user = ""
         self._emit("reply.done", reply_id=self._reply_id, status=status, heard_text=heard.strip())
 
@@ -172,7 +172,7 @@ class Cascade:
         """The first use of a part loads and compiles things; no conversation should pay for it."""
         self._recogniser.transcribe(np.zeros(USER_RATE_HZ, np.float32))
         self._voice.say("Hello.")
-        next(self._mind.answer("Hello."), "")
+        next(self._llm.answer("Hello."), "")
 
     def _emit(self, type_: str, **data: Any) -> None:
         self._events.append(Event(type_, self._now_ms, data))

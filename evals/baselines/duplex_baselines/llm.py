@@ -16,10 +16,10 @@ from duplex_agent.llm.thinker import Thinker
 MAX_REPLY_TOKENS: Final = 60  # both as in the agent's SessionConfig, for equal terms
 ENOUGH_TOKENS: Final = 20
 MAX_USER_TOKENS: Final = 400
-KEPT_EXCHANGES: Final = 6  # what stays when the context is full
+KEPT_TURN_PAIRS: Final = 6  # what stays when the context is full
 
 
-class Mind:
+class ChatLlm:
     """One conversation with the language model. The order is: ``answer``, then ``close``."""
 
     def __init__(self, thinker: Thinker) -> None:
@@ -30,10 +30,10 @@ class Mind:
         """Forget everything; ``instructions`` replace the system prompt."""
         self._chat = chat_format(self._thinker.tokenizer, instructions or SYSTEM_PROMPT, EXAMPLES)
         self._sampler = Sampler(Sampling(), np.random.default_rng(seed))
-        self._exchanges: list[tuple[str, str]] = []
+        self._turn_pairs: list[tuple[str, str]] = []
         self._state = self._thinker.new_state()
         self._append(self._chat.system)
-        self._closed = self._state.length  # where the open exchange begins
+        self._closed = self._state.length  # where the open turn pair begins
         self._asked = self._closed  # where its reply begins
 
     def answer(self, user: str) -> Iterator[str]:
@@ -63,23 +63,23 @@ class Mind:
             yield rest
 
     def close(self, user: str, heard: str) -> None:
-        """End the exchange: ``heard`` is the part of the reply that was played."""
+        """End the turn pair: ``heard`` is the part of the reply that was played."""
         self._thinker.truncate(self._state, self._asked)
         self._append((*self._thinker.tokenizer.encode(heard), *self._chat.assistant_end))
-        self._exchanges.append((user, heard))
+        self._turn_pairs.append((user, heard))
         self._closed = self._asked = self._state.length
 
     def _append(self, ids: Sequence[int]) -> np.ndarray:
         return self._thinker.append(self._state, self._thinker.embed(ids)).logits
 
     def _make_room(self, coming: int) -> None:
-        """Read the last exchanges into a fresh cache when the context would overflow."""
+        """Read the last turn pairs into a fresh cache when the context would overflow."""
         needed = coming + 2 * MAX_REPLY_TOKENS
         while self._state.length + needed > self._thinker.max_length:
-            kept = self._exchanges[-KEPT_EXCHANGES:]
-            if len(kept) == len(self._exchanges):
+            kept = self._turn_pairs[-KEPT_TURN_PAIRS:]
+            if len(kept) == len(self._turn_pairs):
                 kept = kept[1:]
-            self._exchanges = []
+            self._turn_pairs = []
             self._thinker.truncate(self._state, 0)
             self._append(self._chat.system)
             for user, heard in kept:

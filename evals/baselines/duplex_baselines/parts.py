@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from duplex_agent import assets
 from duplex_agent.clock import AGENT_RATE_HZ
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
 class Recogniser(Protocol):
     """Sound to words."""
 
-    def transcribe(self, pcm: Sound) -> str:
+    def transcribe(self, pcm: Audio) -> str:
         """Words in ``pcm`` [n] at 16 kHz; "" for none."""
         ...
 
@@ -24,7 +24,7 @@ class Recogniser(Protocol):
 class Synthesiser(Protocol):
     """Words to sound."""
 
-    def say(self, text: str) -> Sound:
+    def say(self, text: str) -> Audio:
         """``text`` as float32 [n] at 24 kHz; empty when nothing in it can be spoken."""
         ...
 
@@ -40,7 +40,7 @@ class FasterWhisper:
             assets.path(f"whisper-tiny.en-{part}")
         self._model = WhisperModel(str(folder), device="cpu", compute_type="int8", cpu_threads=1)
 
-    def transcribe(self, pcm: Sound) -> str:
+    def transcribe(self, pcm: Audio) -> str:
         # temperature 0 only: the fallback to sampling would make two runs differ
         segments, _ = self._model.transcribe(
             pcm,
@@ -74,10 +74,10 @@ class Piper:
         self._voice: Any = PiperVoice(session=network, config=PiperConfig.from_dict(settings))
         self._synthesis = SynthesisConfig(noise_scale=0.0, noise_w_scale=0.0)
 
-    def say(self, text: str) -> Sound:
+    def say(self, text: str) -> Audio:
         chunks = list(self._voice.synthesize(text, self._synthesis))
         if not chunks:
             return np.zeros(0, np.float32)
         pcm = np.concatenate([chunk.audio_float_array for chunk in chunks])
-        sound = soxr.resample(pcm, chunks[0].sample_rate, AGENT_RATE_HZ)
-        return np.asarray(sound, np.float32).clip(-1.0, 1.0)
+        audio = soxr.resample(pcm, chunks[0].sample_rate, AGENT_RATE_HZ)
+        return np.asarray(audio, np.float32).clip(-1.0, 1.0)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ, AGENT_TICK_SAMPLES
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 _PER_MS: Final = AGENT_RATE_HZ // 1000
 
 
@@ -17,7 +17,7 @@ class Sentence:
     """``pcm`` [n] at 24 kHz, heard from ``start_ms`` on."""
 
     text: str
-    pcm: Sound
+    pcm: Audio
     start_ms: float
 
     @property
@@ -39,7 +39,7 @@ class Playback:
     def __init__(self) -> None:
         self.sentences: list[Sentence] = []
 
-    def add(self, text: str, pcm: Sound, ready_ms: float) -> None:
+    def add(self, text: str, pcm: Audio, ready_ms: float) -> None:
         """``pcm`` can be heard from ``ready_ms`` on, or when what is before it has ended."""
         begin = max(ready_ms, self.end_ms)
         if len(pcm):
@@ -58,7 +58,7 @@ class Playback:
         """The text heard by then."""
         return "".join(sentence.heard(until_ms) for sentence in self.sentences)
 
-    def sound(self, from_ms: float) -> Sound:
+    def audio(self, from_ms: float) -> Audio:
         """The 80 ms [1920] that begin at ``from_ms``."""
         out = np.zeros(AGENT_TICK_SAMPLES, np.float32)
         for sentence in self.sentences:

@@ -32,10 +32,10 @@ class SmartTurn:
 
     def probability(self, turn: NDArray[np.float32]) -> float:
         """That the turn ``turn`` [n] at 16 kHz, heard up to now, is complete."""
-        sound = turn[-SECONDS * USER_RATE_HZ :]
-        sound = np.pad(sound, (SECONDS * USER_RATE_HZ - len(sound), 0))
+        audio = turn[-SECONDS * USER_RATE_HZ :]
+        audio = np.pad(audio, (SECONDS * USER_RATE_HZ - len(audio), 0))
         features = self._features(
-            sound, sampling_rate=USER_RATE_HZ, return_tensors="np", do_normalize=True
+            audio, sampling_rate=USER_RATE_HZ, return_tensors="np", do_normalize=True
         )["input_features"]
         [result] = self._network.run(None, {"input_features": features.astype(np.float32)})
         return float(result[0, 0])

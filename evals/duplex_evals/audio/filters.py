@@ -12,7 +12,7 @@ from scipy import signal
 
 from duplex_agent.clock import USER_RATE_HZ
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 THIRD_PARTY_DB: Final = -8.0
 SHELF_DB: Final = -5.0
@@ -25,7 +25,7 @@ TELEPHONE_HZ: Final = (300, 3_400)
 MU: Final = 255.0
 
 
-def filtered(name: str, pcm: Sound) -> Sound:
+def filtered(name: str, pcm: Audio) -> Audio:
     """``pcm`` [n] at 16 kHz through the filter of that name; a tail of echoes may make it longer.
 
     Names as in ``Item.filter``.
@@ -46,7 +46,7 @@ def telephone_band() -> NDArray[np.float64]:
     return np.asarray(sections, np.float64)
 
 
-def mu_law(pcm: Sound) -> Sound:
+def mu_law(pcm: Audio) -> Audio:
     """What is left of ``pcm`` after 8-bit mu-law (ITU-T G.711), without its rate change."""
     limited = np.clip(pcm, -1, 1)
     code = np.sign(limited) * np.log1p(MU * np.abs(limited)) / np.log1p(MU)
@@ -54,7 +54,7 @@ def mu_law(pcm: Sound) -> Sound:
     return np.asarray(np.sign(coarse) * np.expm1(np.abs(coarse) * np.log1p(MU)) / MU, np.float32)
 
 
-def room_response(rt60_s: float, rng: np.random.Generator) -> Sound:
+def room_response(rt60_s: float, rng: np.random.Generator) -> Audio:
     """Impulse response of a room: the direct sound, then exponentially decaying noise.
 
     The noise begins after 5 ms and holds as much energy as the direct sound (a talker about the
@@ -68,7 +68,7 @@ def room_response(rt60_s: float, rng: np.random.Generator) -> Sound:
     return tail.astype(np.float32)
 
 
-def in_room(pcm: Sound, response: Sound) -> Sound:
+def in_room(pcm: Audio, response: Audio) -> Audio:
     """``pcm`` heard in that room, n + len(response) - 1 samples."""
     return np.asarray(signal.fftconvolve(pcm, response), np.float32)
 
@@ -77,7 +77,7 @@ def _gain(decibels: float) -> float:
     return float(10 ** (decibels / 20))
 
 
-def _reflected(pcm: NDArray[np.floating], reflections: tuple[tuple[int, float], ...]) -> Sound:
+def _reflected(pcm: NDArray[np.floating], reflections: tuple[tuple[int, float], ...]) -> Audio:
     longest = max(delay for delay, _ in reflections) * USER_RATE_HZ // 1000
     out = np.zeros(len(pcm) + longest, np.float64)
     out[: len(pcm)] += pcm
@@ -87,7 +87,7 @@ def _reflected(pcm: NDArray[np.floating], reflections: tuple[tuple[int, float], 
     return out.astype(np.float32)
 
 
-def _high_shelf(pcm: Sound) -> NDArray[np.float64]:
+def _high_shelf(pcm: Audio) -> NDArray[np.float64]:
     """Second-order shelf of the Audio EQ Cookbook (slope 1)."""
     a = 10 ** (SHELF_DB / 40)
     w = 2 * np.pi * SHELF_HZ / USER_RATE_HZ

@@ -31,12 +31,12 @@ def _loop() -> NDArray[np.float32]:
     # The integral of 110 Hz - 20 Hz * sin(2 pi 1.5 t): the phase is a function of time alone.
     phase = 2 * np.pi * PITCH_HZ * time + 20 / 1.5 * np.cos(2 * np.pi * 1.5 * time)
     glide = GLIDE_HZ * np.sin(np.pi * SYLLABLES_HZ * time)
-    sound = np.zeros(len(time))
+    audio = np.zeros(len(time))
     for harmonic in range(1, 40):
         hertz = PITCH_HZ * harmonic
         gain = 0.02 + sum(
             g * np.exp(-(((hertz - f - sign * glide) / w) ** 2)) for f, w, g, sign in FORMANTS
         )
-        sound += gain * np.sin(harmonic * phase)
+        audio += gain * np.sin(harmonic * phase)
     envelope = 0.6 + 0.4 * np.sin(2 * np.pi * SYLLABLES_HZ * time)
-    return np.asarray(0.05 * envelope * sound, np.float32)
+    return np.asarray(0.05 * envelope * audio, np.float32)

@@ -10,19 +10,19 @@ from scipy import signal
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_evals.errors import ClipError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 Generator = np.random.Generator
 
 
-def make_noise(name: str, samples: int, rng: Generator) -> Sound:
+def make_noise(name: str, samples: int, rng: Generator) -> Audio:
     """``samples`` of the named noise at 16 kHz, root mean square about 0.1.
 
     Raises ClipError for an unknown name.
     """
     if name not in NOISES:
         raise ClipError(f"noise:{name}: known noises are {', '.join(NOISES)}")
-    sound = NOISES[name](samples, rng)
-    return (sound * 0.1 / max(float(np.sqrt((sound**2).mean())), 1e-9)).astype(np.float32)
+    audio = NOISES[name](samples, rng)
+    return (audio * 0.1 / max(float(np.sqrt((audio**2).mean())), 1e-9)).astype(np.float32)
 
 
 def _white(samples: int, rng: Generator) -> NDArray[np.float64]:
@@ -49,13 +49,13 @@ def _hum(samples: int, rng: Generator) -> NDArray[np.float64]:
 
 def _keys(samples: int, rng: Generator) -> NDArray[np.float64]:
     """Typing: about seven dull clicks a second."""
-    sound = np.zeros(samples)
+    audio = np.zeros(samples)
     click = rng.standard_normal(480) * np.exp(-np.arange(480) / 60)
     at = rng.integers(0, max(samples - 480, 1), max(samples * 7 // USER_RATE_HZ, 1))
     for start in at:
         end = min(start + 480, samples)
-        sound[start:end] += rng.uniform(0.3, 1.0) * click[: end - start]
-    return sound
+        audio[start:end] += rng.uniform(0.3, 1.0) * click[: end - start]
+    return audio
 
 
 def _cough(samples: int, rng: Generator) -> NDArray[np.float64]:

@@ -12,10 +12,10 @@ LOUD_DBFS = -45.0
 SPEECH = 0.5
 SPEECH_TICKS = 2  # Silero must agree for 160 ms: a click or a hum is no answer
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
-def loud_frames(pcm: Sound, rate_hz: int, floor_dbfs: float = LOUD_DBFS) -> NDArray[np.bool_]:
+def loud_frames(pcm: Audio, rate_hz: int, floor_dbfs: float = LOUD_DBFS) -> NDArray[np.bool_]:
     """Which 10 ms frames of ``pcm`` [n] lie above the level."""
     size = rate_hz * FRAME_MS // 1000
     frames = pcm[: len(pcm) // size * size].reshape(-1, size).astype(np.float64)
@@ -23,7 +23,7 @@ def loud_frames(pcm: Sound, rate_hz: int, floor_dbfs: float = LOUD_DBFS) -> NDAr
     return np.asarray(power > 10 ** (floor_dbfs / 10))
 
 
-def speech_end_ms(pcm: Sound, rate_hz: int) -> int:
+def speech_end_ms(pcm: Audio, rate_hz: int) -> int:
     """Where the last loud frame ends, 35 dB below the loudest 10 ms. -1 for silence."""
     size = rate_hz * FRAME_MS // 1000
     frames = pcm[: len(pcm) // size * size].reshape(-1, size).astype(np.float64)
@@ -33,17 +33,17 @@ def speech_end_ms(pcm: Sound, rate_hz: int) -> int:
     return int((np.flatnonzero(power > power.max() * 10**-3.5)[-1] + 1) * FRAME_MS)
 
 
-def speech_onset_ms(agent: Sound, after_ms: int = 0) -> int | None:
+def speech_onset_ms(agent: Audio, after_ms: int = 0) -> int | None:
     """First audible speech of the agent's 24 kHz sound at or after a time; None without any.
 
     Silero has to hear speech for 160 ms; the onset is the first loud 10 ms around its start.
     """
-    sound = soxr.resample(agent, AGENT_RATE_HZ, USER_RATE_HZ).astype(np.float32)
-    sound[: after_ms * USER_RATE_HZ // 1000] = 0.0
+    audio = soxr.resample(agent, AGENT_RATE_HZ, USER_RATE_HZ).astype(np.float32)
+    audio[: after_ms * USER_RATE_HZ // 1000] = 0.0
     vad = SileroVad()
-    full = len(sound) // USER_TICK_SAMPLES * USER_TICK_SAMPLES
-    levels = [vad.step(tick) for tick in sound[:full].reshape(-1, USER_TICK_SAMPLES)]
-    loud = loud_frames(sound, USER_RATE_HZ)
+    full = len(audio) // USER_TICK_SAMPLES * USER_TICK_SAMPLES
+    levels = [vad.step(tick) for tick in audio[:full].reshape(-1, USER_TICK_SAMPLES)]
+    loud = loud_frames(audio, USER_RATE_HZ)
     run = 0
     for tick, level in enumerate(levels):
         run = run + 1 if level >= SPEECH else 0

@@ -2,7 +2,7 @@
 
 For the agent's channel. Where the user speaks is never detected: it is known from placing.
 
-Silero alone is late by its 32 ms windows and doubts for 50-200 ms after the end; energy alone
+Silero alone is late by its 32 ms windows and is undecided for 50-200 ms after the end; energy alone
 takes a click or a hum for an answer. So energy places the edges, and only near what Silero heard.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_agent.duplex.vad import WINDOW, SileroVad
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 Span = tuple[float, float]
 
 VERSION: Final = 1  # of everything in this file: a report states it
@@ -53,7 +53,7 @@ SETTINGS: Final = {
 _FOUND: dict[bytes, list[Span]] = {}
 
 
-def speech_segments(pcm: Sound, rate_hz: int) -> list[Span]:
+def speech_segments(pcm: Audio, rate_hz: int) -> list[Span]:
     """The inter-pausal units of ``pcm`` float32 [n] as (start, end) in ms, in order.
 
     Edges are to the sample where the sound begins hard, and at the first or last sample within
@@ -94,7 +94,7 @@ def gaps(spans: list[Span]) -> list[Span]:
     return [(one[1], two[0]) for one, two in pairwise(spans)]
 
 
-def _find(pcm: Sound, rate_hz: int) -> list[Span]:
+def _find(pcm: Audio, rate_hz: int) -> list[Span]:
     power = _power(pcm, rate_hz)
     heard = _silero_speech(pcm, rate_hz, len(power))
     if not heard.any() or power[heard].max() == 0.0:
@@ -110,16 +110,16 @@ def _find(pcm: Sound, rate_hz: int) -> list[Span]:
     return [s for s in spans if s[1] - s[0] >= SHORTEST_MS and _holds(heard, s)]
 
 
-def _power(pcm: Sound, rate_hz: int) -> NDArray[np.float64]:
+def _power(pcm: Audio, rate_hz: int) -> NDArray[np.float64]:
     size = rate_hz * FRAME_MS // 1000
     frames = np.pad(pcm, (0, -len(pcm) % size)).reshape(-1, size)
     return np.asarray((frames.astype(np.float64) ** 2).mean(axis=1))
 
 
-def _silero_speech(pcm: Sound, rate_hz: int, frames: int) -> NDArray[np.bool_]:
+def _silero_speech(pcm: Audio, rate_hz: int, frames: int) -> NDArray[np.bool_]:
     """Which 10 ms frames lie in a window that Silero takes for speech, with its hysteresis."""
-    sound = pcm if rate_hz == USER_RATE_HZ else soxr.resample(pcm, rate_hz, USER_RATE_HZ)
-    windows = np.pad(sound, (0, -len(sound) % WINDOW)).astype(np.float32).reshape(-1, WINDOW)
+    audio = pcm if rate_hz == USER_RATE_HZ else soxr.resample(pcm, rate_hz, USER_RATE_HZ)
+    windows = np.pad(audio, (0, -len(audio) % WINDOW)).astype(np.float32).reshape(-1, WINDOW)
     vad = _settled_vad().clone()
     audible = (windows.astype(np.float64) ** 2).mean(axis=1) > 10 ** (FLOOR_DBFS / 10)
     speaking, quiet, states = False, 0, []
@@ -158,7 +158,7 @@ def _holds(heard: NDArray[np.bool_], span: Span) -> bool:
     return bool(heard[int(span[0] / FRAME_MS) : int(span[1] / FRAME_MS) + 1].any())
 
 
-def _edges(pcm: Sound, rate_hz: int, first: int, last: int, amplitude: float) -> Span:
+def _edges(pcm: Audio, rate_hz: int, first: int, last: int, amplitude: float) -> Span:
     """Loud frames [first, last) in ms, cut to their first and last sample above the level.
 
     The frame before and the one after may hold too little of the sound to be loud themselves.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from duplex_agent.clock import USER_RATE_HZ
 from duplex_evals.errors import ClipError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 FRAME: Final = USER_RATE_HZ // 200  # 5 ms
 RANGE_DB: Final = 35.0  # below the loudest frame; a decaying vowel ends here to the ear
@@ -20,7 +20,7 @@ PAUSE_MS: Final = 200  # silence that parts two stretches of speech (dGSLM's rul
 FADE: Final = USER_RATE_HZ // 500  # 2 ms against the click of a hard edge
 
 
-def _runs(pcm: Sound) -> list[tuple[int, int]]:
+def _runs(pcm: Audio) -> list[tuple[int, int]]:
     """Stretches of loud samples [start, end), short bursts left out."""
     frames = pcm[: len(pcm) // FRAME * FRAME].reshape(-1, FRAME).astype(np.float64)
     power = (frames**2).mean(axis=1)
@@ -32,7 +32,7 @@ def _runs(pcm: Sound) -> list[tuple[int, int]]:
     return [(int(a), int(b)) for a, b in pairs if b - a >= MIN_FRAMES * FRAME]
 
 
-def trim(pcm: Sound) -> Sound:
+def trim(pcm: Audio) -> Audio:
     """``pcm`` [n] at 16 kHz from its first to its last loud sample, edges faded over 2 ms.
 
     Raises ClipError for a clip that is silent.
@@ -40,14 +40,14 @@ def trim(pcm: Sound) -> Sound:
     runs = _runs(pcm)
     if not runs:
         raise ClipError("a clip holds no sound")
-    sound = pcm[runs[0][0] : runs[-1][1]].copy()
+    audio = pcm[runs[0][0] : runs[-1][1]].copy()
     ramp = np.sin(np.linspace(0, np.pi / 2, FADE, dtype=np.float32)) ** 2
-    sound[:FADE] *= ramp
-    sound[-FADE:] *= ramp[::-1]
-    return sound
+    audio[:FADE] *= ramp
+    audio[-FADE:] *= ramp[::-1]
+    return audio
 
 
-def speech_spans(trimmed: Sound) -> list[tuple[int, int]]:
+def speech_spans(trimmed: Audio) -> list[tuple[int, int]]:
     """Stretches of speech in a trimmed clip, in samples: parted by 200 ms of silence or more."""
     spans = joined(_runs(trimmed))
     if not spans:
@@ -69,7 +69,7 @@ def joined(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return spans
 
 
-def active_rms(trimmed: Sound) -> float:
+def active_rms(trimmed: Audio) -> float:
     """Root mean square of the stretches that hold speech, without the pauses between them."""
     power = sum(float((trimmed[a:b].astype(np.float64) ** 2).sum()) for a, b in _runs(trimmed))
     count = sum(b - a for a, b in _runs(trimmed))

@@ -7,13 +7,13 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 HOP: Final = USER_RATE_HZ // 80  # 12.5 ms: half a window, a period or two of a voice
 SEARCH: Final = USER_RATE_HZ // 125  # 8 ms: covers a period of 125 Hz
 
 
-def stretch(pcm: Sound, speed: float) -> Sound:
+def stretch(pcm: Audio, speed: float) -> Audio:
     """``pcm`` [n] at 16 kHz at ``speed`` times its pace: about n / speed samples.
 
     Waveform similarity overlap-add (Verhelst and Roelands, 1993): each window is taken from where

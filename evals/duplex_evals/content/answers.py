@@ -33,12 +33,12 @@ def first_place(text: str, phrases: Sequence[str]) -> int | None:
     return min(places, default=None)
 
 
-def holds_answer(reply: str, answers: Sequence[str], rivals: Sequence[str] = ()) -> bool:
-    """Whether ``reply`` names one of ``answers`` before any of ``rivals``.
+def holds_answer(reply: str, answers: Sequence[str], distractors: Sequence[str] = ()) -> bool:
+    """Whether ``reply`` names one of ``answers`` before any of ``distractors``.
 
-    ``rivals`` are the other choices of a question that names them itself ("hot or cold?"). Only
-    the order is looked at: "it is not hot" counts as "hot".
+    ``distractors`` are the other choices of a question that names them itself ("hot or cold?").
+    Only the order is looked at: "it is not hot" counts as "hot".
     """
     right = first_place(reply, answers)
-    wrong = first_place(reply, rivals)
+    wrong = first_place(reply, distractors)
     return right is not None and (wrong is None or right < wrong)

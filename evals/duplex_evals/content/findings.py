@@ -110,14 +110,14 @@ def find(record: Record, listen: bool, rate: bool) -> Finding:
     right = None if text is None else score(case, text)
     if not listen:
         return Finding(**basic, right=right)
-    heard = heard_words(reply.sound)
+    heard = heard_words(reply.audio)
     return Finding(
         **basic,
         right=right,
         heard=heard,
         right_heard=score(case, heard),
         language=language_of(heard if text is None else text),
-        **_sound(reply, heard, rate),
+        **_audio(reply, heard, rate),
     )
 
 
@@ -130,13 +130,13 @@ def _user_errors(record: Record) -> Counts | None:
     return counts.errors, counts.words
 
 
-def _sound(reply: AgentReply, heard: str, rate: bool) -> dict[str, Any]:
-    seconds = len(reply.sound) / USER_RATE_HZ
+def _audio(reply: AgentReply, heard: str, rate: bool) -> dict[str, Any]:
+    seconds = len(reply.audio) / USER_RATE_HZ
     text = reply.text
     words = heard if text is None else text
-    rated = speech_quality(reply.sound) if rate else None
-    voice = speaker_embedding(reply.sound)
-    tune = melody(reply.sound)
+    rated = speech_quality(reply.audio) if rate else None
+    voice = speaker_embedding(reply.audio)
+    tune = melody(reply.audio)
     damage = integrity(reply.channel, AGENT_RATE_HZ)
     found: dict[str, Any] = {
         "speech_s": seconds,

@@ -11,7 +11,7 @@ from duplex_agent.clock import AGENT_RATE_HZ, USER_RATE_HZ
 from duplex_evals.audio.segments import Span, merge, speech_segments
 from duplex_evals.conversation.record import Placed, Record
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 PAD_MS = 100  # soft beginnings and endings of words lie below the level of a segment
 JOIN_MS = 1000  # a longer silence inside a reply is cut out: recognisers dream up words in it
@@ -21,9 +21,9 @@ JOIN_MS = 1000  # a longer silence inside a reply is cut out: recognisers dream 
 class AgentReply:
     """The agent's side between one item of the user and the next.
 
-    ``text``: its own words, None when the target never tells them. ``sound`` float32 [n] at
+    ``text``: its own words, None when the target never tells them. ``audio`` float32 [n] at
     16 kHz, clipped to -1..1, its silence trimmed; empty when nothing was heard. ``latency_ms``
-    from the end of the item to the first sound, negative when the agent was early, None when
+    from the end of the item to the first audio, negative when the agent was early, None when
     there is no sound. ``complete``: it was said to its end, neither interrupted nor cut off by the
     end of the recording; only then can sound and text be compared.
     ``channel`` float32 [n] at 24 kHz: the same untouched, from the tick in which the agent says it
@@ -32,15 +32,15 @@ class AgentReply:
 
     item: str
     text: str | None
-    sound: Sound
+    audio: Audio
     latency_ms: float | None
     complete: bool
-    channel: Sound
+    channel: Audio
     announced: bool
 
     @property
     def answered(self) -> bool:
-        return len(self.sound) > 0
+        return len(self.audio) > 0
 
 
 def replies(record: Record) -> list[AgentReply]:
@@ -55,18 +55,18 @@ def replies(record: Record) -> list[AgentReply]:
         text = _text(record, start_ms, until_ms) if tells else None
         spans = [(a, min(b, until_ms)) for a, b in heard if start_ms <= a < until_ms]
         latency_ms = spans[0][0] - end_ms if spans else None
-        sound = sound_of(record.agent, spans)
+        audio = audio_of(record.agent, spans)
         complete = _complete(record, start_ms, until_ms, spans)
         begun = [e["at_ms"] for e in record.events if e["type"] == "reply.started"]
         announced_ms = [at for at in begun if start_ms <= at < until_ms]
         channel = _channel(record.agent, spans, announced_ms)
         found.append(
-            AgentReply(placed.item, text, sound, latency_ms, complete, channel, bool(announced_ms))
+            AgentReply(placed.item, text, audio, latency_ms, complete, channel, bool(announced_ms))
         )
     return found
 
 
-def sound_of(agent: Sound, spans: list[Span]) -> Sound:
+def audio_of(agent: Audio, spans: list[Span]) -> Audio:
     """``spans`` of the agent's 24 kHz channel with a little air around them, at 16 kHz."""
     per_ms = AGENT_RATE_HZ // 1000
     parts = [
@@ -78,7 +78,7 @@ def sound_of(agent: Sound, spans: list[Span]) -> Sound:
     return np.asarray(soxr.resample(joined, AGENT_RATE_HZ, USER_RATE_HZ), np.float32).clip(-1, 1)
 
 
-def _channel(agent: Sound, spans: list[Span], announced_ms: list[float]) -> Sound:
+def _channel(agent: Audio, spans: list[Span], announced_ms: list[float]) -> Audio:
     per_ms = AGENT_RATE_HZ // 1000
     if not spans:
         return np.zeros(0, np.float32)

@@ -1,4 +1,4 @@
-"""Everyday questions, asked aloud and in writing: how much of the mind gets through the ears?"""
+"""Everyday questions, asked aloud and in writing: the speech-text gap in right answers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,17 +20,17 @@ VOICES: Final = (
 
 @dataclass(frozen=True)
 class Question:
-    """``answers``: any of them makes a reply right; ``rivals``: the other choices it names."""
+    """``answers``: any of them makes a reply right; ``distractors``: the other choices it names."""
 
     id: str
     kind: str
     ask: str
     answers: tuple[str, ...]
-    rivals: tuple[str, ...] = ()
+    distractors: tuple[str, ...] = ()
 
     def right(self, reply: str) -> bool:
         """Whether ``reply`` holds the answer."""
-        return holds_answer(reply, self.answers, self.rivals)
+        return holds_answer(reply, self.answers, self.distractors)
 
 
 @lru_cache(maxsize=1)
@@ -39,7 +39,11 @@ def questions() -> dict[str, Question]:
     rows = read_rows("spoken_questions.yaml")
     return {
         row["id"]: Question(
-            row["id"], row["kind"], row["ask"], tuple(row["answers"]), tuple(row.get("rivals", ()))
+            row["id"],
+            row["kind"],
+            row["ask"],
+            tuple(row["answers"]),
+            tuple(row.get("distractors", ())),
         )
         for row in rows
     }

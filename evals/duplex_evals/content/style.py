@@ -1,10 +1,10 @@
-"""How the thinker talks: length, digits, lists, ends of replies; what it knows; what it kept.
+"""How the thinker talks: length, digits, lists, ends of replies; knowledge; retention.
 
 duplex-evals style [--lora FILE|none] [--examples|--no-examples] [--heard] [--limit N]
 
 Replies are greedy with the product's repetition penalty and run until the model itself ends them
-or 60 tokens are written: what the conversation would cut off is counted, not hidden. Knowledge is
-the written answers to the first of the 150 checkable questions. What was kept is measured without
+or 60 tokens are written: what the conversation would cut off is counted too. Knowledge is
+the written answers to the first of the 150 checkable questions. Retention is measured without
 instruction: the base's own greedy replies, read by the model with its change.
 """
 
@@ -48,7 +48,7 @@ class Answer:
 class StyleResults:
     """What a list of replies looks like to a listener; shares are of all replies."""
 
-    opening_positions: int
+    prefix_positions: int
     replies: int
     median_words: float
     longest_words: int
@@ -61,7 +61,7 @@ class StyleResults:
 
 
 @dataclass(frozen=True)
-class Kept:
+class Retention:
     """The model beside its base on the base's own plain replies."""
 
     same_greedy_tokens: float
@@ -78,14 +78,14 @@ def as_heard(text: str) -> str:
 def answers(
     thinker: Thinker, chat: ChatFormat, prompts: Sequence[str], heard: bool, note: str
 ) -> Iterator[Answer]:
-    """The reply to each prompt as the first of a conversation; the opening is read once."""
+    """The reply to each prompt as the first of a conversation; the prompt prefix is read once."""
     tokenizer = thinker.tokenizer
     sampler = Sampler(Sampling(), np.random.default_rng(0))
     state = thinker.new_state()
     thinker.append(state, thinker.embed(chat.system))
-    opening = state.length
+    prefix = state.length
     for prompt in track(prompts, note):
-        thinker.truncate(state, opening)
+        thinker.truncate(state, prefix)
         words = tokenizer.encode(as_heard(prompt) if heard else prompt)
         step = thinker.append(state, thinker.embed([*chat.user_begin, *words, *chat.user_end]))
         ids: list[int] = []
@@ -104,7 +104,7 @@ def sentence_count(text: str) -> int:
 
 
 def style_results(
-    said: Sequence[Answer], told: Sequence[Answer], right: int, opening: int
+    said: Sequence[Answer], told: Sequence[Answer], right: int, prefix: int
 ) -> StyleResults:
     """The style of ``said``, and ``right`` of the facts ``told``."""
     words = [len(answer.text.split()) for answer in said]
@@ -113,7 +113,7 @@ def style_results(
         return sum(bad) / len(bad)
 
     return StyleResults(
-        opening_positions=opening,
+        prefix_positions=prefix,
         replies=len(said),
         median_words=statistics.median(words),
         longest_words=max(words),
@@ -126,11 +126,11 @@ def style_results(
     )
 
 
-def kept(base: Thinker, changed: Thinker, prompts: Sequence[str]) -> Kept:
+def retention(base: Thinker, changed: Thinker, prompts: Sequence[str]) -> Retention:
     """How far ``changed`` would still say what ``base`` says where no style is asked for."""
     chat = chat_format(base.tokenizer, system_prompt="", examples=())
     same, theirs, own = 0, [], []
-    for prompt in track(prompts, "what was kept"):
+    for prompt in track(prompts, "retention"):
         begin = [*chat.system, *chat.user_begin, *base.tokenizer.encode(prompt), *chat.user_end]
         states = [(model, model.new_state()) for model in (base, changed)]
         steps = [model.append(state, model.embed(begin)) for model, state in states]
@@ -142,7 +142,7 @@ def kept(base: Thinker, changed: Thinker, prompts: Sequence[str]) -> Kept:
             if token in chat.stop_ids:
                 break
             steps = [model.append(state, model.embed([token])) for model, state in states]
-    return Kept(
+    return Retention(
         same / len(own), float(np.exp(np.mean(theirs))), float(np.exp(np.mean(own))), len(own)
     )
 
@@ -172,7 +172,7 @@ def main(
     right = sum(q.right(a.text) for q, a in zip(asked, told, strict=True))
     found = asdict(style_results(said, told, right, len(chat.system)))
     if file is not None:
-        found |= asdict(kept(load_thinker(model), thinker, prompts))
+        found |= asdict(retention(load_thinker(model), thinker, prompts))
     table = Table("result", "value", title=f"{model}, LoRA {lora}, examples {examples}")
     for name, value in found.items():
         table.add_row(name.replace("_", " "), f"{value:.3g}")

@@ -1,4 +1,4 @@
-"""The same mind asked in writing: the text side of the speech-text gap.
+"""The same LLM asked in writing: the text side of the speech-text gap.
 
 Everything of a conversation stays as it is (the thinker, its prompt and examples, the sampler, the
 limits of a reply) but the ear and the voice: the ear passes on the tokens of the written words,
@@ -26,7 +26,7 @@ _LONGEST_TICKS: Final = 250  # 20 s: no reply of the session's length limit take
 _INAUDIBLE: Final = 1e-4  # a voice that gives plain zeros would count as one that never began
 
 
-class _ReadingEar:
+class _TextEar:
     """Gives the words of ``script`` one a tick, then nothing."""
 
     look_ahead_ticks = 0
@@ -60,7 +60,7 @@ class _ReadingEar:
 class _OpenEyes:
     """A voice detector that says whether anything is left to read."""
 
-    def __init__(self, ear: _ReadingEar) -> None:
+    def __init__(self, ear: _TextEar) -> None:
         self._ear = ear
 
     def step(self, pcm: NDArray[np.float32]) -> float:
@@ -115,7 +115,7 @@ def written_replies(
     One reply per turn, "" where it gives none; ``instructions`` stand in for the system prompt.
     Raises TargetError when a reply does not end.
     """
-    ear = _ReadingEar(thinker)
+    ear = _TextEar(thinker)
     config = SessionConfig()
     if instructions:
         config = replace(config, llm=replace(config.llm, system_prompt=instructions))
@@ -130,7 +130,7 @@ def written_replies(
     return [_ask(session, ear, turn) for turn in turns]
 
 
-def _ask(session: Conversation, ear: _ReadingEar, turn: str) -> str:
+def _ask(session: Conversation, ear: _TextEar, turn: str) -> str:
     silence = np.zeros(USER_TICK_SAMPLES, np.float32)
     for _ in range(_LEAD_TICKS):
         session.tick(silence)

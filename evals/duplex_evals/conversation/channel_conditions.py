@@ -16,7 +16,7 @@ from duplex_evals.audio.filters import mu_law, telephone_band
 from duplex_evals.conversation.clips import load_bed
 from duplex_evals.conversation.scenario import Conditions, Echo
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 PACKET: Final = USER_RATE_HZ // 50  # 20 ms
 BED_S: Final = 30.0  # of noise before it repeats
@@ -29,7 +29,7 @@ class ChannelConditions:
     def __init__(self, conditions: Conditions, seed: list[int]) -> None:
         self._conditions = conditions
         self._losses = np.random.default_rng([*seed, 1])
-        self._bed: Sound | None = None
+        self._bed: Audio | None = None
         self._bed_at = 0
         if conditions.snr_db is not None:
             rng = np.random.default_rng([*seed, 2])
@@ -38,29 +38,29 @@ class ChannelConditions:
         self._echo = None if conditions.echo is None else EchoPath(conditions.echo)
         self._band = telephone_band()
         self._band_state = np.zeros((len(self._band), 2))
-        self._last_packet: Sound = np.zeros(PACKET, np.float32)
+        self._last_packet: Audio = np.zeros(PACKET, np.float32)
 
-    def apply(self, speech: Sound, agent: Sound) -> Sound:
+    def apply(self, speech: Audio, agent: Audio) -> Audio:
         """One tick: ``speech`` [1280] at 16 kHz and what the listener hears of the agent, [1920].
 
         The result is what arrives at the agent, float32 [1280] in -1..1.
         """
-        sound = speech
+        audio = speech
         if self._echo is not None:
-            sound = sound + self._echo.step(agent)
+            audio = audio + self._echo.step(agent)
         if self._bed is not None:
             index = (self._bed_at + np.arange(USER_TICK_SAMPLES)) % len(self._bed)
             self._bed_at += USER_TICK_SAMPLES
-            sound = sound + self._bed[index]
+            audio = audio + self._bed[index]
         if self._conditions.telephone:
-            narrow, self._band_state = signal.sosfilt(self._band, sound, zi=self._band_state)
-            sound = mu_law(np.asarray(narrow, np.float32))
+            narrow, self._band_state = signal.sosfilt(self._band, audio, zi=self._band_state)
+            audio = mu_law(np.asarray(narrow, np.float32))
         if self._conditions.loss:
-            sound = self._lossy(sound)
-        return np.asarray(np.clip(sound, -1, 1), np.float32)
+            audio = self._lossy(audio)
+        return np.asarray(np.clip(audio, -1, 1), np.float32)
 
-    def _lossy(self, sound: Sound) -> Sound:
-        packets = sound.reshape(-1, PACKET).copy()
+    def _lossy(self, audio: Audio) -> Audio:
+        packets = audio.reshape(-1, PACKET).copy()
         for number, lost in enumerate(self._losses.random(len(packets)) < self._conditions.loss):
             if lost and self._conditions.concealment == "zero":
                 packets[number] = 0
@@ -84,10 +84,10 @@ class EchoPath:
         self._filter = signal.firwin(self.TAPS, 7_200, fs=2 * AGENT_RATE_HZ)
         # The filter's own delay, 48 samples at 48 kHz, is 16 samples at 16 kHz.
         own = (self.TAPS - 1) // 2 // 3
-        self._line: Sound = np.zeros(max(echo.delay_ms * USER_RATE_HZ // 1000 - own, 0), np.float32)
-        self._before: Sound = np.zeros(self.TAPS, np.float32)  # the filter's memory, at 24 kHz
+        self._line: Audio = np.zeros(max(echo.delay_ms * USER_RATE_HZ // 1000 - own, 0), np.float32)
+        self._before: Audio = np.zeros(self.TAPS, np.float32)  # the filter's memory, at 24 kHz
 
-    def step(self, agent: Sound) -> Sound:
+    def step(self, agent: Audio) -> Audio:
         """The echo [1280] at 16 kHz that is heard while ``agent`` [1920] at 24 kHz sounds."""
         context = np.concatenate([self._before, agent])
         self._before = context[-self.TAPS :]

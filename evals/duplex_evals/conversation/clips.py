@@ -29,7 +29,7 @@ from duplex_evals.conversation.pools import file_of
 from duplex_evals.conversation.scenario import Clip
 from duplex_evals.errors import ClipError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 SPEECH_DBFS: Final = -26.0  # active level of every clip at gain 0 (ITU-T P.56's usual target)
 CACHE_VERSION: Final = 1
@@ -37,7 +37,7 @@ NOISE_S: Final = 1.0  # of a made noise without end_s
 
 
 @lru_cache(maxsize=2048)
-def load_clip(clip: Clip, speed: float = 1.0) -> Sound:
+def load_clip(clip: Clip, speed: float = 1.0) -> Audio:
     """Samples of ``clip``, float32 [n] at 16 kHz, trimmed, at its level; do not write into them.
 
     ``speed`` multiplies the clip's own. Raises ClipError naming the clip.
@@ -49,33 +49,33 @@ def load_clip(clip: Clip, speed: float = 1.0) -> Sound:
     if 0 < len(pcm) <= first:
         raise ClipError(f"{name}: start_s lies behind the end of the clip")
     try:
-        sound = trim(stretch(pcm[first:last], clip.speed * speed))
+        audio = trim(stretch(pcm[first:last], clip.speed * speed))
     except ClipError as error:
         raise ClipError(f"{name}: {error}") from error
-    gain = 10 ** ((SPEECH_DBFS + clip.gain_db) / 20) / active_rms(sound)
-    levelled = np.clip(sound * np.float32(gain), -1, 1)
+    gain = 10 ** ((SPEECH_DBFS + clip.gain_db) / 20) / active_rms(audio)
+    levelled = np.clip(audio * np.float32(gain), -1, 1)
     levelled.setflags(write=False)
     return levelled
 
 
-def load_bed(source: str, samples: int, rng: np.random.Generator) -> Sound:
+def load_bed(source: str, samples: int, rng: np.random.Generator) -> Audio:
     """``samples`` of background at 16 kHz and the speech level, from a random place, repeated.
 
     ``source`` as in ``Clip.file``. It is not trimmed: rooms have pauses too.
     """
     pool, _, name = source.partition(":")
     if pool == "noise":
-        sound = make_noise(name, samples, rng)
+        audio = make_noise(name, samples, rng)
     else:
         recorded = _read(source)
-        sound = np.resize(np.roll(recorded, -int(rng.integers(len(recorded)))), samples)
-    rms = float(np.sqrt((sound.astype(np.float64) ** 2).mean()))
+        audio = np.resize(np.roll(recorded, -int(rng.integers(len(recorded)))), samples)
+    rms = float(np.sqrt((audio.astype(np.float64) ** 2).mean()))
     if rms == 0:
         raise ClipError(f"{source}: a background that is silent")
-    return np.asarray(sound * (10 ** (SPEECH_DBFS / 20) / rms), np.float32)
+    return np.asarray(audio * (10 ** (SPEECH_DBFS / 20) / rms), np.float32)
 
 
-def _source(clip: Clip) -> Sound:
+def _source(clip: Clip) -> Audio:
     if clip.voice:
         return _spoken(clip.voice, clip.text)
     pool, _, name = clip.file.partition(":")
@@ -88,7 +88,7 @@ def _source(clip: Clip) -> Sound:
 
 
 @lru_cache(maxsize=64)
-def _read(source: str) -> Sound:
+def _read(source: str) -> Audio:
     file = file_of(source)
     try:
         pcm, rate_hz = soundfile.read(file, dtype="float32", always_2d=True)
@@ -99,7 +99,7 @@ def _read(source: str) -> Sound:
     return np.asarray(soxr.resample(pcm.mean(axis=1), rate_hz, USER_RATE_HZ), np.float32)
 
 
-def _spoken(voice: str, text: str) -> Sound:
+def _spoken(voice: str, text: str) -> Audio:
     """``text`` by a held-out voice, through the cache, always at the 16 bits that are stored."""
     from duplex_agent.train.data.user_speech import HELD_OUT, speak
 

@@ -22,7 +22,7 @@ from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.errors import ResultError
 
 VERSION: Final = 1
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Record:
     scenario: Scenario
     agent_name: str
     seed: int
-    user: Sound
-    agent: Sound
+    user: Audio
+    agent: Audio
     placed: list[Placed]
     events: list[dict[str, Any]] = field(default_factory=list)
     compute_ms: list[float] = field(default_factory=list)

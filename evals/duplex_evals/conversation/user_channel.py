@@ -18,7 +18,7 @@ from duplex_evals.conversation.clips import load_clip
 from duplex_evals.conversation.record import Placed
 from duplex_evals.conversation.scenario import Item, Scenario
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 PER_MS: Final = USER_RATE_HZ // 1000
 
 
@@ -33,7 +33,7 @@ class UserChannel:
         self.now_ms = 0
         seeds = [scenario.seed, seed]
         self._conditions = ChannelConditions(scenario.conditions, seeds)
-        self._room: Sound | None = None
+        self._room: Audio | None = None
         if scenario.conditions.reverb_s:
             rng = np.random.default_rng([*seeds, 3])
             self._room = room_response(scenario.conditions.reverb_s, rng)
@@ -41,7 +41,7 @@ class UserChannel:
         self._waiting = list(scenario.items)
         self._found: dict[str, Placed] = {}
         self._agent = AgentActivity()
-        self._speech: Sound = np.zeros(0, np.float32)
+        self._speech: Audio = np.zeros(0, np.float32)
         self._place_what_can_be()
 
     @property
@@ -63,7 +63,7 @@ class UserChannel:
         end = self.end_ms
         return self.now_ms >= (self.scenario.max_s * 1000 if end is None else end)
 
-    def step(self, agent_pcm: Sound) -> Sound:
+    def step(self, agent_pcm: Audio) -> Audio:
         """One tick of both sides.
 
         ``agent_pcm`` float32 [1920] at 24 kHz: what the listener hears in these 80 ms, that is
@@ -78,9 +78,9 @@ class UserChannel:
         self.now_ms += TICK_MS
         return self._conditions.apply(speech, agent_pcm)
 
-    def _build(self, item: Item) -> tuple[Sound, list[tuple[int, int]]]:
+    def _build(self, item: Item) -> tuple[Audio, list[tuple[int, int]]]:
         """The item's sound and its stretches of speech, in samples from its beginning."""
-        sounds: list[Sound] = []
+        sounds: list[Audio] = []
         spans: list[tuple[int, int]] = []
         length = 0
         for part in item.parts:
@@ -90,8 +90,8 @@ class UserChannel:
             spans += [(length + gap + a, length + gap + b) for a, b in speech_spans(clip)]
             length += gap + len(clip)
         spans = joined(spans)
-        sound = filtered(item.filter, np.concatenate(sounds))
-        return (sound if self._room is None else in_room(sound, self._room)), spans
+        audio = filtered(item.filter, np.concatenate(sounds))
+        return (audio if self._room is None else in_room(audio, self._room)), spans
 
     def _place_what_can_be(self) -> None:
         """Place, in order, every item whose anchor is known; give up those whose time ran out."""
@@ -123,11 +123,11 @@ class UserChannel:
     def _place(self, item: Item, start_ms: float) -> Placed:
         if start_ms == float("inf") or start_ms >= self.scenario.max_s * 1000:
             return Placed(item.name, item.kind, item.expect, item.text, [])
-        sound, spans = self._built[item.name]
+        audio, spans = self._built[item.name]
         at = round(start_ms * PER_MS)
-        missing = at + len(sound) - len(self._speech)
+        missing = at + len(audio) - len(self._speech)
         if missing > 0:
             self._speech = np.pad(self._speech, (0, missing))
-        self._speech[at : at + len(sound)] += sound
+        self._speech[at : at + len(audio)] += audio
         spans_ms = [((at + a) / PER_MS, (at + b) / PER_MS) for a, b in spans]
         return Placed(item.name, item.kind, item.expect, item.text, spans_ms)

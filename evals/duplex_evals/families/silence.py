@@ -33,14 +33,14 @@ def _synthetic(index: int) -> Scenario:
     source, length_s = MADE[number % len(MADE)]
     gain_db = -6.0 * (number % 2)
     part = Part(clip=Clip(file=source, end_s=length_s, gain_db=gain_db))
-    return _case(index, "synthetic", "a sound", [_sound(index, part)], None)
+    return _case(index, "synthetic", "a sound", [_audio(index, part)], None)
 
 
 def _human(index: int) -> Scenario:
-    return _case(index, "human", "a sound", [_sound(index, cut(*SOUNDS[index]))], None)
+    return _case(index, "human", "a sound", [_audio(index, cut(*SOUNDS[index]))], None)
 
 
-def _sound(index: int, part: Part) -> Item:
+def _audio(index: int, part: Part) -> Item:
     return item("sound", "noise", "ignore", [part], Anchor(delay_ms=spread(index, 1_000, 3_000)))
 
 

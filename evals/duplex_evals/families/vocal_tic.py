@@ -41,7 +41,7 @@ def _human(index: int) -> Scenario:
 
 
 def _case(index: int, voice: Voice, opener: Part, tic: Part) -> Scenario:
-    def sound(expect: Expect, anchor: Anchor) -> Item:
+    def audio(expect: Expect, anchor: Anchor) -> Item:
         return item("tic", "vocal_tic", expect, [tic], anchor)
 
-    return not_for_the_agent(FAMILY, index, voice, opener, sound, TAILS_S)
+    return not_for_the_agent(FAMILY, index, voice, opener, audio, TAILS_S)

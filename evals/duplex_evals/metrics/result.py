@@ -1,4 +1,4 @@
-"""What a metric becomes in a report: one number with its definition, its count and its doubt."""
+"""One number of a report, with its definition, count and confidence interval."""
 
 from dataclasses import dataclass, field
 from typing import Final

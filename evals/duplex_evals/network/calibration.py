@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from duplex_agent.clock import AGENT_RATE_HZ, USER_RATE_HZ
 from duplex_evals.errors import TargetError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 CHIRPS: Final = 8
 CHIRP_S: Final = 0.12
 LEAD_S: Final = 1.5  # the caller learns the stream's delay in its first second
@@ -34,7 +34,7 @@ class Calibration:
 NO_CALIBRATION: Final = Calibration(0.0, 0.0, 0)
 
 
-def probe() -> Sound:
+def probe() -> Audio:
     """Chirps [n] at 16 kHz, whose place shows to a fraction of a millisecond."""
     pcm = np.zeros(round((LEAD_S + CHIRPS * EVERY_S + 0.5) * USER_RATE_HZ), np.float32)
     chirp = _chirp()
@@ -43,7 +43,7 @@ def probe() -> Sound:
     return pcm
 
 
-def measure(agent: Sound) -> Calibration:
+def measure(agent: Audio) -> Calibration:
     """Delay of every chirp of ``probe`` in the agent's channel [m] at 24 kHz.
 
     Raises TargetError when fewer than half of them come back whole.
@@ -69,7 +69,7 @@ def _starts(rate_hz: int) -> list[int]:
     return [round((LEAD_S + i * EVERY_S) * rate_hz) for i in range(CHIRPS)]
 
 
-def _chirp() -> Sound:
+def _chirp() -> Audio:
     t = np.arange(round(CHIRP_S * USER_RATE_HZ)) / USER_RATE_HZ
     sweep = np.sin(2 * np.pi * (300 * t + (3000 - 300) / (2 * CHIRP_S) * t**2))
     return np.asarray(0.4 * sweep * np.hanning(len(t)), np.float32)

@@ -16,11 +16,11 @@ from duplex_evals.network.protocols import on_caller_clock
 from duplex_evals.network.timeline import Timeline
 from duplex_evals.network.user_side import UserSide
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
 @dataclass
-class Heard:
+class CallResult:
     """Filled while a call goes on.
 
     ``late`` of ``packets`` came too late to be heard; ``gaps`` are holes in audible sound,
@@ -28,7 +28,7 @@ class Heard:
     """
 
     timeline: Timeline
-    said: list[Sound] = field(default_factory=list)
+    said: list[Audio] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     packets: int = 0
     late: int = 0
@@ -38,10 +38,10 @@ class Heard:
     sent_late: int = 0
     wall_s: float = 0.0
 
-    def speaker(self, user: UserSide) -> Callable[[], Sound | None]:
+    def speaker(self, user: UserSide) -> Callable[[], Audio | None]:
         """What a ``PacedUser`` asks: the user's next tick, given what has been heard in it."""
 
-        def next_tick() -> Sound | None:
+        def next_tick() -> Audio | None:
             if user.done:
                 return None
             at_ms = len(self.said) * TICK_MS
@@ -59,7 +59,7 @@ class Heard:
 
 
 def record_of(
-    heard: Heard,
+    result: CallResult,
     scenario: Scenario,
     seed: int,
     *,
@@ -73,20 +73,20 @@ def record_of(
 
     ``playout_ms`` is the part of that delay that sound has and events have not.
     """
-    user = np.concatenate(heard.said) if heard.said else np.zeros(0, np.float32)
+    user = np.concatenate(result.said) if result.said else np.zeros(0, np.float32)
     offset_ms = calibration.delay_ms
-    events = on_caller_clock(heard.events, max(0.0, offset_ms - playout_ms))
+    events = on_caller_clock(result.events, max(0.0, offset_ms - playout_ms))
     return Record(
         scenario=scenario,
         agent_name=agent_name,
         seed=seed,
         user=user,
-        agent=heard.timeline.heard(offset_ms, offset_ms + len(user) * 1000 / USER_RATE_HZ),
+        agent=result.timeline.heard(offset_ms, offset_ms + len(user) * 1000 / USER_RATE_HZ),
         placed=placed.placed,
         events=[e for e in events if e["type"] != "tick.compute"],
         compute_ms=[float(e["compute_ms"]) for e in events if e["type"] == "tick.compute"],
         transport=transport,
         offset_ms=offset_ms,
-        late_packets=heard.late,
-        wall_s=heard.wall_s,
+        late_packets=result.late,
+        wall_s=result.wall_s,
     )

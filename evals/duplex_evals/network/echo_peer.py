@@ -41,14 +41,14 @@ from duplex_agent.gateway.opus import OpusDecoder
 from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.errors import TargetError
 from duplex_evals.network.calibration import Calibration, measure, probe
-from duplex_evals.network.endpoints import ProjectDoor
+from duplex_evals.network.endpoints import ProjectEndpoint
 from duplex_evals.network.packet_playout import RTP_HZ
 from duplex_evals.network.realtime_caller import call_socket
-from duplex_evals.network.user_side import PlayedSound
+from duplex_evals.network.user_side import PlayedAudio
 from duplex_evals.network.webrtc_caller import call
 
-Sound = NDArray[np.float32]
-Responder = Callable[[Sound], Sound]
+Audio = NDArray[np.float32]
+Responder = Callable[[Audio], Audio]
 PACKET: Final = RTP_HZ // 50
 ATTEMPTS: Final = 3
 STEADY_MS: Final = 5.0
@@ -60,7 +60,7 @@ class DelayLine:
     def __init__(self, delay_samples: int) -> None:
         self._waiting = np.zeros(delay_samples, np.float32)
 
-    def __call__(self, pcm: Sound) -> Sound:
+    def __call__(self, pcm: Audio) -> Audio:
         joined = np.concatenate([self._waiting, pcm])
         out, self._waiting = np.split(joined, [len(pcm)])
         return out
@@ -99,7 +99,7 @@ class _Reply(MediaStreamTrack):
             raise MediaStreamError
         return await self._packets.get()
 
-    def _answer(self, pcm: Sound) -> None:
+    def _answer(self, pcm: Audio) -> None:
         frame = av.AudioFrame.from_ndarray(self._respond(pcm)[None], format="flt", layout="mono")
         frame.sample_rate = RTP_HZ
         frame.pts = self._due
@@ -111,7 +111,7 @@ class _Reply(MediaStreamTrack):
 
 
 def create_app(make_responder: Callable[[int], Responder]) -> FastAPI:
-    """A server whose every call answers sound by ``make_responder(rate_hz)(sound)``.
+    """A server whose every call answers sound by ``make_responder(rate_hz)(audio)``.
 
     The responder is given mono sound as it comes and returns the same number of samples.
     """
@@ -218,10 +218,10 @@ def calibrate(transport: Literal["webrtc", "websocket"] = "webrtc") -> Calibrati
 
 
 def _measured(url: str, transport: str) -> Calibration:
-    user = PlayedSound(probe())
+    user = PlayedAudio(probe())
     scenario = Scenario(id="calibration", family="custom")
     if transport == "webrtc":
-        record, _ = uvloop.run(call(ProjectDoor(url), user, scenario, 0))
+        record, _ = uvloop.run(call(ProjectEndpoint(url), user, scenario, 0))
     else:
         record, _ = uvloop.run(call_socket(url.replace("http://", "ws://"), user, scenario, 0))
     return measure(record.agent)

@@ -35,7 +35,7 @@ class Opened:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-class Door(Protocol):
+class Endpoint(Protocol):
     """Where a call is made. Its methods block; ``silence_limit_s``: no packets that long: dead."""
 
     name: str
@@ -49,7 +49,7 @@ class Door(Protocol):
     def dialect(self) -> Dialect: ...
 
 
-class ProjectDoor:
+class ProjectEndpoint:
     """A server of this project, ``http://host:port``. It takes no instructions."""
 
     silence_limit_s = 5.0  # it sends a packet every 20 ms, silence too
@@ -78,7 +78,7 @@ class ProjectDoor:
             return str(error)
 
 
-class RealtimeDoor:
+class RealtimeEndpoint:
     """Any server with ``POST /v1/realtime/calls`` of the OpenAI Realtime API.
 
     ``url`` may name a path and ``?model=``. The key is taken from OPENAI_API_KEY.
@@ -114,25 +114,25 @@ class RealtimeDoor:
         return RealtimeProtocol()
 
 
-def wait_until_ready(door: Door) -> None:
-    """Return once ``door`` takes calls: sooner known than after calibrating. Blocks.
+def wait_until_ready(endpoint: Endpoint) -> None:
+    """Return once ``endpoint`` takes calls: sooner known than after calibrating. Blocks.
 
     Raises TargetError when nothing listens there, or a server of this project is not ready within
     a minute.
     """
-    parts = urlsplit(door.url)
+    parts = urlsplit(endpoint.url)
     port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
     try:
         with socket.create_connection((parts.hostname or "", port), REACH_S):
             pass
     except OSError as error:
         raise TargetError(
-            f"nothing answers at {door.url}: {error}. Does the server run?"
+            f"nothing answers at {endpoint.url}: {error}. Does the server run?"
         ) from error
     give_up_s = time.monotonic() + READY_S
-    while isinstance(door, ProjectDoor) and (state := door.loading()):
+    while isinstance(endpoint, ProjectEndpoint) and (state := endpoint.loading()):
         if time.monotonic() > give_up_s:
-            raise TargetError(f"{door.url} is not ready: {state}")
+            raise TargetError(f"{endpoint.url} is not ready: {state}")
         time.sleep(1.0)
 
 

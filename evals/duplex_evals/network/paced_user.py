@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import TICK_MS, USER_RATE_HZ
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 PIECE_S: Final = 0.02
 PIECE_SAMPLES: Final = USER_RATE_HZ // 50
 PIECES_PER_TICK: Final = TICK_MS // 20
@@ -37,11 +37,11 @@ class PacedUser:
         self.index = 0
         self.sent = 0
         self.late = 0
-        self._next_tick: Callable[[], Sound | None] | None = None
-        self._pieces: list[Sound] = []
+        self._next_tick: Callable[[], Audio | None] | None = None
+        self._pieces: list[Audio] = []
         self._start_s: float | None = None
 
-    def begin(self, next_tick: Callable[[], Sound | None]) -> None:
+    def begin(self, next_tick: Callable[[], Audio | None]) -> None:
         """Time zero is the next piece; the first tick is asked for when it is over."""
         self._next_tick = next_tick
 
@@ -49,7 +49,7 @@ class PacedUser:
         """Seconds since time zero; 0 before."""
         return 0.0 if self.zero_s is None else time.monotonic() - self.zero_s
 
-    async def piece(self) -> Sound:
+    async def piece(self) -> Audio:
         """The next 20 ms [320] at 16 kHz, when they are due."""
         now_s = time.monotonic()
         if self._start_s is None:
@@ -63,7 +63,7 @@ class PacedUser:
             self.late += time.monotonic() - due_s > LATE_S
         return self._take(due_s)
 
-    def _take(self, due_s: float) -> Sound:
+    def _take(self, due_s: float) -> Audio:
         if self._next_tick is not None and self.zero_s is None:
             self.zero_s = due_s
             self._pieces = [np.zeros(PIECE_SAMPLES, np.float32)] * PIECES_PER_TICK
@@ -71,7 +71,7 @@ class PacedUser:
             self._pieces = self._ask(self._next_tick)
         return self._pieces.pop(0) if self._pieces else np.zeros(PIECE_SAMPLES, np.float32)
 
-    def _ask(self, next_tick: Callable[[], Sound | None]) -> list[Sound]:
+    def _ask(self, next_tick: Callable[[], Audio | None]) -> list[Audio]:
         tick = None
         try:
             tick = next_tick()

@@ -2,7 +2,7 @@
 
 Here the caller owns what is played: sound comes faster than it is heard and waits, and when the
 server hears the user speak, what waits is thrown away and the server told how much was heard.
-Over WebRTC the same API is called by ``webrtc_caller`` through a ``RealtimeDoor``.
+Over WebRTC the same API is called by ``webrtc_caller`` through a ``RealtimeEndpoint``.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.conversation.user_channel import UserChannel
 from duplex_evals.errors import TargetError
 from duplex_evals.network.calibration import NO_CALIBRATION, Calibration
-from duplex_evals.network.call_result import Heard, record_of
+from duplex_evals.network.call_result import CallResult, record_of
 from duplex_evals.network.endpoints import DEFAULT_MODEL, key_header
 from duplex_evals.network.paced_user import PacedUser
-from duplex_evals.network.playback_buffer import WaitingSound
+from duplex_evals.network.playback_buffer import PlaybackBuffer
 from duplex_evals.network.protocols import RealtimeProtocol
 from duplex_evals.network.timeline import Timeline
 from duplex_evals.network.user_side import UserSide
@@ -43,16 +43,16 @@ class SocketCaller:
     """One conversation over an open ``socket``. Raises TargetError when the server fails it."""
 
     def __init__(self, socket: ClientConnection, name: str, instructions: str) -> None:
-        self.heard = Heard(Timeline(AGENT_RATE_HZ))
+        self.result = CallResult(Timeline(AGENT_RATE_HZ))
         self._socket = socket
         self._name = name
-        self._dialect = RealtimeProtocol(_settings(instructions))
+        self._protocol = RealtimeProtocol(_settings(instructions))
         self._ready = asyncio.Event()
         self._user = PacedUser()
-        self._waiting = WaitingSound(self.heard)
+        self._buffer = PlaybackBuffer(self.result)
         self._resampler = StreamResampler(USER_RATE_HZ, AGENT_RATE_HZ)
 
-    async def converse(self, user: UserSide) -> Heard:
+    async def converse(self, user: UserSide) -> CallResult:
         """Wait for the session, then let ``user`` talk until it is done."""
         try:
             async with asyncio.TaskGroup() as group:
@@ -60,7 +60,7 @@ class SocketCaller:
                 async with asyncio.timeout(CONNECT_S):
                     await self._ready.wait()
                 talking = group.create_task(self._talk())
-                self._user.begin(self.heard.speaker(user))
+                self._user.begin(self.result.speaker(user))
                 await self._user.over.wait()
                 await asyncio.sleep(LINGER_S)
                 listening.cancel()
@@ -73,8 +73,8 @@ class SocketCaller:
             raise TargetError(f"{self._name}: no session within {limit}") from errors
         except* TargetError as errors:
             raise errors.exceptions[0] from None
-        self.heard.close(self._user)
-        return self.heard
+        self.result.close(self._user)
+        return self.result
 
     async def _talk(self) -> None:
         while True:
@@ -96,12 +96,12 @@ class SocketCaller:
         if event["type"] in DELTAS:
             if self._user.zero_s is not None:
                 at = round(now_s * AGENT_RATE_HZ)
-                self._waiting.push(str(event.get("item_id", "")), _decode(event["delta"]), at)
+                self._buffer.push(str(event.get("item_id", "")), _decode(event["delta"]), at)
             return
-        reaction = self._dialect.react(event, now_s * 1000)
+        reaction = self._protocol.react(event, now_s * 1000)
         if reaction.failure:
             raise TargetError(f"{self._name}: {reaction.failure}")
-        self.heard.events += reaction.events
+        self.result.events += reaction.events
         for message in reaction.send:
             await self._send(message)
         if reaction.flush:
@@ -110,7 +110,7 @@ class SocketCaller:
             self._ready.set()
 
     async def _tell_what_was_heard(self, at: int) -> None:
-        flushed = self._waiting.flush(at)
+        flushed = self._buffer.flush(at)
         if flushed is not None:
             item, heard_ms = flushed
             content = {"item_id": item, "content_index": 0, "audio_end_ms": heard_ms}
@@ -126,7 +126,7 @@ async def call_socket(
     scenario: Scenario,
     seed: int,
     calibration: Calibration = NO_CALIBRATION,
-) -> tuple[Record, Heard]:
+) -> tuple[Record, CallResult]:
     """One whole call to ``ws://`` or ``wss://`` as a record, and what its messages did."""
     address = socket_address(url)
     headers = key_header(url)
@@ -137,11 +137,11 @@ async def call_socket(
             open_timeout=CONNECT_S,
             max_size=MAX_MESSAGE_BYTES,
         ) as socket:
-            heard = await SocketCaller(socket, address, scenario.instructions).converse(user)
+            result = await SocketCaller(socket, address, scenario.instructions).converse(user)
     except (OSError, WebSocketException) as error:
         raise TargetError(f"no session at {address}: {error}") from error
     record = record_of(
-        heard,
+        result,
         scenario,
         seed,
         agent_name=f"openai+{address}",
@@ -149,7 +149,7 @@ async def call_socket(
         placed=user,
         calibration=calibration,
     )
-    return record, heard
+    return record, result
 
 
 def run_websocket(

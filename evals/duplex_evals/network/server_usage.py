@@ -1,4 +1,4 @@
-"""What a server on this machine costs: processor and memory of its process and of its children."""
+"""What a server on this machine costs: CPU and memory of its process and of its children."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ import psutil
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Between two looks. ``cores``: processor seconds a second; ``memory_mib``: resident, now."""
+    """Between two looks. ``cores``: CPU seconds a second; ``memory_mib``: resident, now."""
 
     cores: float
     memory_mib: float

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 AUDIBLE_PEAK: Final = 0.01
 GROW_S: Final = 10
 SETTLE_S: Final = 0.02  # more than the resampler's reach, so a slice has no edge of its own
@@ -25,7 +25,7 @@ class Timeline:
         self.end = 0
         self._pcm = np.zeros(GROW_S * rate_hz, np.float32)
 
-    def write(self, at: int, pcm: Sound) -> None:
+    def write(self, at: int, pcm: Audio) -> None:
         """Put ``pcm`` [n] at sample ``at``."""
         pcm, at = pcm[max(0, -at) :], max(0, at)
         end = at + len(pcm)
@@ -44,7 +44,7 @@ class Timeline:
         before = self._pcm[max(0, at - self.rate_hz // 50) : max(0, at)]
         return bool(np.abs(before).max(initial=0.0) > AUDIBLE_PEAK)
 
-    def heard(self, start_ms: float, end_ms: float) -> Sound:
+    def heard(self, start_ms: float, end_ms: float) -> Audio:
         """What is heard between two times, at 24 kHz."""
         settle = round(SETTLE_S * self.rate_hz)
         start, end = (round(ms * self.rate_hz / 1000) for ms in (start_ms, end_ms))
@@ -53,7 +53,7 @@ class Timeline:
         known = self._pcm[first : max(first, end + settle)]
         lead = first - (start - settle)
         pcm[lead : lead + len(known)] = known
-        sound = np.asarray(soxr.resample(pcm, self.rate_hz, AGENT_RATE_HZ), np.float32)
+        audio = np.asarray(soxr.resample(pcm, self.rate_hz, AGENT_RATE_HZ), np.float32)
         skip = settle * AGENT_RATE_HZ // self.rate_hz
         length = round((end - start) * AGENT_RATE_HZ / self.rate_hz)
-        return sound[skip : skip + length]
+        return audio[skip : skip + length]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from duplex_agent.clock import USER_RATE_HZ, USER_TICK_SAMPLES
 from duplex_evals.conversation.record import Placed
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
 class UserSide(Protocol):
@@ -20,15 +20,15 @@ class UserSide(Protocol):
     @property
     def done(self) -> bool: ...
 
-    def step(self, agent_pcm: Sound) -> Sound:
+    def step(self, agent_pcm: Audio) -> Audio:
         """Float32 [1920] at 24 kHz heard -> float32 [1280] at 16 kHz said in the same 80 ms."""
         ...
 
 
-class PlayedSound:
+class PlayedAudio:
     """A fixed sound [n] at 16 kHz, then nothing; deaf to the agent."""
 
-    def __init__(self, pcm: Sound) -> None:
+    def __init__(self, pcm: Audio) -> None:
         padded = np.pad(pcm, (0, -len(pcm) % USER_TICK_SAMPLES)).astype(np.float32)
         self._ticks = list(padded.reshape(-1, USER_TICK_SAMPLES))
         self._next = 0
@@ -39,6 +39,6 @@ class PlayedSound:
     def done(self) -> bool:
         return self._next >= len(self._ticks)
 
-    def step(self, agent_pcm: Sound) -> Sound:
+    def step(self, agent_pcm: Audio) -> Audio:
         self._next += 1
         return self._ticks[self._next - 1]

@@ -29,8 +29,8 @@ from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.conversation.user_channel import UserChannel
 from duplex_evals.errors import TargetError
 from duplex_evals.network.calibration import NO_CALIBRATION, Calibration
-from duplex_evals.network.call_result import Heard, record_of
-from duplex_evals.network.endpoints import Door, Opened, ProjectDoor, hang_up
+from duplex_evals.network.call_result import CallResult, record_of
+from duplex_evals.network.endpoints import Endpoint, Opened, ProjectEndpoint, hang_up
 from duplex_evals.network.microphone import Microphone
 from duplex_evals.network.paced_user import PacedUser
 from duplex_evals.network.packet_playout import DELAY, RTP_HZ, PacketPlayout
@@ -43,11 +43,11 @@ LINGER_S: Final = 0.4  # the last sound is on its way for about 150 ms
 LOOK_EVERY_S: Final = 0.25
 
 
-class _Ear:
+class _Receiver:
     """The agent's packets as they come: decoded, placed, counted."""
 
     def __init__(self) -> None:
-        self.heard = Heard(Timeline(RTP_HZ))
+        self.result = CallResult(Timeline(RTP_HZ))
         self.last_s = 0.0
         self._playout = PacketPlayout()
         self._decoder = OpusDecoder()
@@ -62,31 +62,31 @@ class _Ear:
             return
         if zero_s is None:
             return
-        self.heard.packets += 1
+        self.result.packets += 1
         if at is None:
-            self.heard.late += 1
+            self.result.late += 1
             return
         at -= round(zero_s * RTP_HZ)
-        timeline = self.heard.timeline
+        timeline = self.result.timeline
         if at > timeline.end and timeline.audible_before(timeline.end):
-            self.heard.gaps += 1
-            self.heard.gap_ms += (at - timeline.end) * 1000 / RTP_HZ
+            self.result.gaps += 1
+            self.result.gap_ms += (at - timeline.end) * 1000 / RTP_HZ
         timeline.write(at, pcm)
 
 
 class Caller:
-    """One connection to ``door``; ``async with`` opens and ends it. Raises TargetError."""
+    """One connection to ``endpoint``; ``async with`` opens and ends it. Raises TargetError."""
 
-    def __init__(self, door: Door, instructions: str = "") -> None:
-        self._door = door
+    def __init__(self, endpoint: Endpoint, instructions: str = "") -> None:
+        self._endpoint = endpoint
         self._instructions = instructions
-        self._dialect = door.dialect()
+        self._protocol = endpoint.dialect()
         self._opened = Opened("")
         self._ready = asyncio.Event()
         self._failure = ""
-        self._ear = _Ear()
+        self._receiver = _Receiver()
         self._user = PacedUser()
-        if _is_loopback(door.url):
+        if _is_loopback(endpoint.url):
             advertise_loopback()
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         transceiver = self._connection.addTransceiver(Microphone(self._user), direction="sendrecv")
@@ -110,29 +110,31 @@ class Caller:
     async def __aexit__(self, *error: object) -> None:
         await self._end()
 
-    async def converse(self, user: UserSide, loss: float = 0.0, seed: int = 0) -> Heard:
+    async def converse(self, user: UserSide, loss: float = 0.0, seed: int = 0) -> CallResult:
         """Let ``user`` talk until it is done; ``loss`` of its packets never arrive."""
         if loss:
             _lose_packets(self._sender, loss, seed)
-        heard = self._ear.heard
-        self._user.begin(heard.speaker(user))
+        result = self._receiver.result
+        self._user.begin(result.speaker(user))
         await self._watch(self._user.over)
         await self._watch(asyncio.Event(), LINGER_S)
-        heard.close(self._user)
-        return heard
+        result.close(self._user)
+        return result
 
     async def _connect(self) -> None:
         await self._connection.setLocalDescription(await self._connection.createOffer())
         offer = self._connection.localDescription.sdp
-        self._opened = await asyncio.to_thread(self._door.open, offer, self._instructions)
+        self._opened = await asyncio.to_thread(self._endpoint.open, offer, self._instructions)
         answer = RTCSessionDescription(self._opened.answer, "answer")
         try:
             await self._connection.setRemoteDescription(answer)
         except Exception as error:  # whatever aiortc raises here comes from the answer
-            raise TargetError(f"{self._door.url}: the answer cannot be used: {error}") from error
-        self._ear.last_s = time.monotonic() + CONNECT_S
+            raise TargetError(
+                f"{self._endpoint.url}: the answer cannot be used: {error}"
+            ) from error
+        self._receiver.last_s = time.monotonic() + CONNECT_S
         if not await self._watch(self._ready, CONNECT_S):
-            raise TargetError(f"{self._door.url}: no conversation within {CONNECT_S:.0f} s")
+            raise TargetError(f"{self._endpoint.url}: no conversation within {CONNECT_S:.0f} s")
 
     async def _watch(self, until: asyncio.Event, limit_s: float | None = None) -> bool:
         """Wait for ``until``, at most ``limit_s``; TargetError when the call is lost meanwhile."""
@@ -140,10 +142,10 @@ class Caller:
         while not until.is_set():
             now_s = time.monotonic()
             if self._failure:
-                raise TargetError(f"{self._door.url}: {self._failure}")
-            if now_s - self._ear.last_s > self._door.silence_limit_s:
-                limit = self._door.silence_limit_s
-                raise TargetError(f"{self._door.url}: no packet for {limit:.0f} s")
+                raise TargetError(f"{self._endpoint.url}: {self._failure}")
+            if now_s - self._receiver.last_s > self._endpoint.silence_limit_s:
+                limit = self._endpoint.silence_limit_s
+                raise TargetError(f"{self._endpoint.url}: no packet for {limit:.0f} s")
             if give_up_s is not None and now_s >= give_up_s:
                 return False
             wait_s = LOOK_EVERY_S if give_up_s is None else min(LOOK_EVERY_S, give_up_s - now_s)
@@ -159,19 +161,19 @@ class Caller:
         await self._connection.close()
 
     def _on_packet(self, timestamp: int, payload: bytes) -> None:
-        self._ear.take(timestamp, payload, self._user.zero_s)
+        self._receiver.take(timestamp, payload, self._user.zero_s)
 
     def _on_message(self, text: str) -> None:
         zero_s = self._user.zero_s
         now_s = time.monotonic()
         try:
             event = json.loads(text)
-            reaction = self._dialect.react(event, 1000 * (now_s - (zero_s or now_s)))
+            reaction = self._protocol.react(event, 1000 * (now_s - (zero_s or now_s)))
         except (ValueError, TypeError, AttributeError) as error:
             self._failure = f"an event is not what the protocol says: {error}"
             return
         if zero_s is not None:
-            self._ear.heard.events += reaction.events
+            self._receiver.result.events += reaction.events
         for message in reaction.send:
             self._channel.send(json.dumps(message))
         self._failure = self._failure or reaction.failure
@@ -184,26 +186,26 @@ class Caller:
 
 
 async def call(
-    door: Door,
+    endpoint: Endpoint,
     user: UserSide,
     scenario: Scenario,
     seed: int,
     calibration: Calibration = NO_CALIBRATION,
-) -> tuple[Record, Heard]:
+) -> tuple[Record, CallResult]:
     """One whole call as a record, and what its packets did."""
-    async with Caller(door, scenario.instructions) as caller:
-        heard = await caller.converse(user, scenario.conditions.loss, seed)
+    async with Caller(endpoint, scenario.instructions) as caller:
+        result = await caller.converse(user, scenario.conditions.loss, seed)
     record = record_of(
-        heard,
+        result,
         scenario,
         seed,
-        agent_name=door.name,
+        agent_name=endpoint.name,
         transport="webrtc",
         placed=user,
         calibration=calibration,
         playout_ms=DELAY * 1000 / RTP_HZ,
     )
-    return record, heard
+    return record, result
 
 
 def scenario_user(scenario: Scenario, seed: int) -> UserChannel:
@@ -213,15 +215,15 @@ def scenario_user(scenario: Scenario, seed: int) -> UserChannel:
 
 
 def run_webrtc(
-    url: str | Door, scenario: Scenario, seed: int, calibration: Calibration = NO_CALIBRATION
+    url: str | Endpoint, scenario: Scenario, seed: int, calibration: Calibration = NO_CALIBRATION
 ) -> Record:
     """Hold one conversation with the server at ``url`` in real time.
 
-    ``url`` is this project's gateway, or a ``Door``. Raises TargetError and ClipError.
+    ``url`` is this project's gateway, or a ``Endpoint``. Raises TargetError and ClipError.
     """
-    door = ProjectDoor(url) if isinstance(url, str) else url
+    endpoint = ProjectEndpoint(url) if isinstance(url, str) else url
     user = scenario_user(scenario, seed)
-    record, _ = uvloop.run(call(door, user, scenario, seed, calibration))
+    record, _ = uvloop.run(call(endpoint, user, scenario, seed, calibration))
     return record
 
 

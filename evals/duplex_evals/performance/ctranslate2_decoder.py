@@ -12,16 +12,16 @@ from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
 from duplex_agent.ear.whisper_decoder import ReadPiece
 
 _PART: Final = "whisper-tiny.en"
-_PIECES_PER_TICK: Final = 0.7
-_LEAST_PIECES: Final = 8
+_SUBWORDS_PER_TICK: Final = 0.7
+_LEAST_SUBWORDS: Final = 8
 
 Array = NDArray[np.float32]
 
 
 class Ctranslate2Decoder:
-    """Greedy reading of the whole window, from features to the last piece, every time.
+    """Greedy decoding of the whole window, from features to the last subword, every time.
 
-    ``readings`` keeps what was asked and answered: features, pieces before, pieces behind.
+    ``hypotheses`` keeps what was asked and answered: features, subwords before, subwords behind.
     """
 
     def __init__(self, compute_type: str = "int8") -> None:
@@ -40,7 +40,7 @@ class Ctranslate2Decoder:
         named = self._tokenizer.token_to_id
         self._prompt = [named("<|startoftranscript|>"), named("<|notimestamps|>")]
         self._silenced: list[int] = config["suppress_ids"]
-        self.readings: list[tuple[Array, list[int], list[int]]] = []
+        self.hypotheses: list[tuple[Array, list[int], list[int]]] = []
 
     def sound(self, features: Array) -> Array:
         return features
@@ -51,7 +51,7 @@ class Ctranslate2Decoder:
         from ctranslate2 import StorageView
 
         features = np.concatenate(sound)
-        most = _LEAST_PIECES + int(_PIECES_PER_TICK * len(features) / FEATURES_PER_TICK)
+        most = _LEAST_SUBWORDS + int(_SUBWORDS_PER_TICK * len(features) / FEATURES_PER_TICK)
         [result] = self._model.generate(
             StorageView.from_array(np.ascontiguousarray(features[None])),
             [[*self._prompt, *written]],
@@ -60,5 +60,5 @@ class Ctranslate2Decoder:
             suppress_tokens=self._silenced,
         )
         ids = result.sequences_ids[0][len(written) :]
-        self.readings.append((features, list(written), ids))
+        self.hypotheses.append((features, list(written), ids))
         return [ReadPiece(id_, ((self._tokenizer.decode([id_]), 1.0),)) for id_ in ids]

@@ -1,10 +1,10 @@
-"""What the ear costs in a tick: its decoder beside CTranslate2's, its second pass, its adapter.
+"""What the ear costs in a tick: its decoder beside CTranslate2's, full-context re-decode, adapter.
 
 duplex-evals ear-cost [--clips N] [--look-ahead TICKS]
 
 All hear the same held-out sentences in the same ticks, so the ratio holds on a busy machine too.
-Milliseconds are processor time of all threads, from the first letter of a sentence until its sound
-is forgotten.
+Milliseconds are CPU time of all threads, from the first character of a sentence until its audio
+is dropped.
 """
 
 import time
@@ -52,10 +52,10 @@ class Run:
     state: Sentence = field(default_factory=Sentence)
     ms: list[float] = field(default_factory=list)
 
-    def step(self, features: Array, letters: str, encoder_ms: float) -> None:
+    def step(self, features: Array, characters: str, encoder_ms: float) -> None:
         """Take one tick; counts only while somebody speaks."""
         began = time.process_time()
-        self.state = self.transcriber.step(self.state, features, letters)[0]
+        self.state = self.transcriber.step(self.state, features, characters)[0]
         own_ms = (time.process_time() - began) * 1000
         if self.state.speaking:
             self.ms.append(encoder_ms + own_ms)
@@ -68,11 +68,11 @@ def main(
     """Print a table; the ratio is to CTranslate2's mean."""
     ear = prepared_ear(WEIGHTS, look_ahead)
     before, own = Ctranslate2Decoder(), WhisperDecoder()
-    silence, second_pass = ear.silence(), ear.second_pass()
+    silence, full_context = ear.silence(), ear.second_pass()
     runs = {
         "CTranslate2's decoder": Run(Transcriber(before, silence)),
         "own decoder": Run(Transcriber(own, silence)),
-        "own decoder, second pass": Run(Transcriber(own, silence, second_pass)),
+        "own decoder, full-context re-decode": Run(Transcriber(own, silence, full_context)),
     }
     parts = Parts(ear.encoder())
     for spoken in track(synthetic(clips), "listening", console=Console(stderr=True)):
@@ -91,7 +91,7 @@ def main(
     console.print(f"of it the encoder: mean {np.mean(parts.encoder_ms):.1f}")
     for name, ms in parts.adapter_ms.items():
         console.print(f"on top, neural adapter at {name}: mean {np.mean(ms):.1f}")
-    _print_equal(console, before.readings)
+    _print_equal(console, before.hypotheses)
 
 
 class Parts:
@@ -119,39 +119,41 @@ def _listen(parts: Parts, spoken: Spoken, runs: list[Run]) -> None:
     told = {name: adapter.new_state() for name, adapter in parts.adapters.items()}
     for number, pcm in enumerate(sound.reshape(-1, USER_TICK_SAMPLES), start=1):
         began = time.process_time()
-        state, features, shares = encoder.step(state, pcm)
-        letters, last = decode_characters(shares, last)
+        state, features, log_probs = encoder.step(state, pcm)
+        characters, last = decode_characters(log_probs, last)
         parts.encoder_ms.append((time.process_time() - began) * 1000)
         for run in runs:
             run.state = run.transcriber.hear(run.state, pcm)
         if number <= encoder.look_ahead_ticks:
             continue
         for run in runs:
-            run.step(features, letters, parts.encoder_ms[-1])
+            run.step(features, characters, parts.encoder_ms[-1])
         for name, adapter in parts.adapters.items():
             began = time.process_time()
-            adapter.hear(told[name], features, shares)
+            adapter.hear(told[name], features, log_probs)
             parts.adapter_ms[name].append((time.process_time() - began) * 1000)
 
 
-def _print_equal(console: Console, readings: list[tuple[Array, list[int], list[int]]]) -> None:
-    """How many of CTranslate2's readings each decoder reads alike, given the same features.
+def _print_equal(console: Console, hypotheses: list[tuple[Array, list[int], list[int]]]) -> None:
+    """How many of CTranslate2's hypotheses each decoder gives too, given the same features.
 
-    Full precision is what all are held against, in the first pieces: some readings end in a loop.
+    The reference is full precision, in the first subwords only: some hypotheses end in a loop.
     """
     exact = Ctranslate2Decoder("float32")
-    wanted = [_first_pieces(exact, features, written) for features, written, _ in readings]
-    found = {"CTranslate2, int8": [ids[:_COMPARED] for _, _, ids in readings]}
+    wanted = [_first_subwords(exact, features, written) for features, written, _ in hypotheses]
+    found = {"CTranslate2, int8": [ids[:_COMPARED] for _, _, ids in hypotheses]}
     precisions: tuple[Precision, ...] = ("int8", "fp32")
     for precision in precisions:
         own = WhisperDecoder(precision)
-        found[f"own, {precision}"] = [_first_pieces(own, f, written) for f, written, _ in readings]
-    console.print(f"readings that CTranslate2 makes alike in float32, of {len(readings)}:")
+        found[f"own, {precision}"] = [
+            _first_subwords(own, f, written) for f, written, _ in hypotheses
+        ]
+    console.print(f"hypotheses that equal CTranslate2's in float32, of {len(hypotheses)}:")
     for name, read in found.items():
         same = sum(ids == ours for ids, ours in zip(wanted, read, strict=True))
         console.print(f"  {name}: {same}")
 
 
-def _first_pieces(decoder: Decoder, features: Array, written: list[int]) -> list[int]:
-    pieces = decoder.read([decoder.sound(features)], written)
-    return [piece.id for piece in islice(pieces, _COMPARED)]
+def _first_subwords(decoder: Decoder, features: Array, written: list[int]) -> list[int]:
+    subwords = decoder.read([decoder.sound(features)], written)
+    return [subword.id for subword in islice(subwords, _COMPARED)]

@@ -24,8 +24,8 @@ from duplex_evals.families import smooth_turn
 from duplex_evals.metrics import turns
 from duplex_evals.metrics.conversation import listen
 from duplex_evals.network.calibration import Calibration
-from duplex_evals.network.call_result import Heard
-from duplex_evals.network.endpoints import Door, TargetBusy, wait_until_ready
+from duplex_evals.network.call_result import CallResult
+from duplex_evals.network.endpoints import Endpoint, TargetBusy, wait_until_ready
 from duplex_evals.network.server_usage import ServerUsage, Usage
 from duplex_evals.network.webrtc_caller import call, scenario_user
 from duplex_evals.performance.load_report import Limit, LoadReport, LoadRow, table, write_report
@@ -54,12 +54,12 @@ def run_load(
     target = parse_target(url)
     if not isinstance(target, WebRtcTarget):
         raise TargetError("load is measured over WebRTC: give the URL of a server")
-    wait_until_ready(target.door)
+    wait_until_ready(target.endpoint)
     limit = limit or Limit()
     told = list(scenarios or conversations())
     report = LoadReport(target.name, target.calibration, limit, [])
     for count in sorted(callers):
-        row = measure(target.door, count, told, report.calibration, seed)
+        row = measure(target.endpoint, count, told, report.calibration, seed)
         report.rows.append(row)
         say(row)
         if not row.completed:
@@ -91,23 +91,27 @@ def _turn(item: Item, index: int) -> Item:
 
 
 def measure(
-    door: Door, callers: int, scenarios: Sequence[Scenario], calibration: Calibration, seed: int
+    endpoint: Endpoint,
+    callers: int,
+    scenarios: Sequence[Scenario],
+    calibration: Calibration,
+    seed: int,
 ) -> LoadRow:
-    """``callers`` conversations at once with the server behind ``door``."""
+    """``callers`` conversations at once with the server behind ``endpoint``."""
     told = [scenarios[index % len(scenarios)] for index in range(callers)]
     # Clips are made before the first call: that work would disturb the pace.
     users = [scenario_user(scenario, seed + index) for index, scenario in enumerate(told)]
-    server = ServerUsage.of(door.url)
+    server = ServerUsage.of(endpoint.url)
     idle = server.look() if server else None
-    ended, used = uvloop.run(_call_all(door, told, users, calibration, seed, server))
+    ended, used = uvloop.run(_call_all(endpoint, told, users, calibration, seed, server))
     return _row(callers, ended, idle, used)
 
 
-Ended = tuple[Record, Heard] | EvalError
+Ended = tuple[Record, CallResult] | EvalError
 
 
 async def _call_all(
-    door: Door,
+    endpoint: Endpoint,
     told: Sequence[Scenario],
     users: Sequence[UserChannel],
     calibration: Calibration,
@@ -120,7 +124,7 @@ async def _call_all(
     async def one(scenario: Scenario, user: UserChannel, delay_s: float) -> Ended:
         await asyncio.sleep(delay_s)
         try:
-            return await call(door, user, scenario, seed, calibration)
+            return await call(endpoint, user, scenario, seed, calibration)
         except EvalError as error:
             return error
 
@@ -143,8 +147,8 @@ def _row(callers: int, ended: Sequence[Ended], idle: Usage | None, used: Usage |
     seen = [o for record, _ in whole for o in turns.observe(listen(record))]
     answered = [o.value for o in seen if o.metric == "voice_to_voice_answered"]
     missed = [o.value for o in seen if o.metric == "missed_response_rate"]
-    heard = [h for _, h in whole]
-    minutes = sum(h.wall_s for h in heard) / 60
+    results = [r for _, r in whole]
+    minutes = sum(r.wall_s for r in results) / 60
     measured = used is not None and idle is not None and bool(whole)
     return LoadRow(
         callers=callers,
@@ -156,9 +160,9 @@ def _row(callers: int, ended: Sequence[Ended], idle: Usage | None, used: Usage |
         p50_ms=_percentile(answered, 50),
         p90_ms=_percentile(answered, 90),
         p95_ms=_percentile(answered, 95),
-        late_share=_share(sum(h.late for h in heard), sum(h.packets for h in heard)),
-        gaps_per_min=sum(h.gaps for h in heard) / minutes if minutes else None,
-        sent_late_share=_share(sum(h.sent_late for h in heard), sum(h.sent for h in heard)),
+        late_share=_share(sum(r.late for r in results), sum(r.packets for r in results)),
+        gaps_per_min=sum(r.gaps for r in results) / minutes if minutes else None,
+        sent_late_share=_share(sum(r.sent_late for r in results), sum(r.sent for r in results)),
         cores=used.cores if used else None,
         memory_mib=used.memory_mib if used else None,
         session_cores=used.cores / len(whole) if measured and used else None,

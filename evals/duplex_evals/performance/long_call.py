@@ -4,7 +4,7 @@ duplex-evals long-call [--minutes N] [--seed N] [--out FILE] [--check]
 
 A synthetic user talks to ``Conversation.tick`` with the shipped ear, thinker and voice, as fast
 as the machine goes. The last ten minutes are compared with the first ten after a minute of warm-up
-(shorter calls: with halves). Then the call goes on while the same one is begun anew, turn by turn:
+(shorter calls: with halves). Then the call goes on while a fresh one is held, turn by turn:
 a machine that became slower meanwhile is slower for both. Neither way may show growth above the
 target. Facts are asked for one, three and five minutes after they were told.
 """
@@ -40,7 +40,7 @@ PAUSE_S: Final = (0.6, 1.6)  # between the agent's last sound and the user's nex
 TICKS_PER_S: Final = 1000 / TICK_MS
 VOICE: Final = "en-us+m7"
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
 @dataclass
@@ -93,7 +93,7 @@ class LongCall:
         speaking = bool(new) and new[-1].status == "speaking"
         return waited_s >= (LONGEST_REPLY_S if speaking else PATIENCE_S)
 
-    def _tick(self, pcm: Sound) -> None:
+    def _tick(self, pcm: Audio) -> None:
         log = self.log
         self._ticks += 1
         wall_s, cpu_s = time.perf_counter(), time.process_time()
@@ -212,7 +212,7 @@ def report_table(report: dict[str, float]) -> Table:
     ):
         add(label, name, "first", "last", target)
     table.add_section()
-    table.add_row("then, turn by turn", "call begun anew", "call going on", "", "")
+    table.add_row("then, turn by turn", "fresh call", "old call", "", "")
     for point, target in (("p50", ""), ("p95", limit)):
         add(f"tick, CPU, {point}", f"cpu_ms_{point}", "new", "old", target)
     table.add_section()
@@ -260,9 +260,9 @@ def main(
     facts = [asdict(fact) for fact in call.log.facts]
     report = summary(call.log)
     compared_s = WARM_UP_MIN * 60 + window_ticks(len(call.log.wall_ms)) / TICKS_PER_S
-    with console.status("going on, and begun anew"):
-        anew = LongCall(Conversation(model, seed=seed), seed, voice)
-        report |= comparison(*side_by_side(call, anew, compared_s))
+    with console.status("old call beside a fresh one"):
+        fresh = LongCall(Conversation(model, seed=seed), seed, voice)
+        report |= comparison(*side_by_side(call, fresh, compared_s))
     Console().print(report_table(report))
     if out is not None:
         out.write_text(json.dumps(report | {"turns": rows, "facts": facts}, indent=1))

@@ -39,7 +39,7 @@ IN_TIME_MS = 2_000
 ANSWERED_TARGET = 0.9  # 18 of 20
 COMPUTE_TARGET_MS = 80.0
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def questions() -> list[str]:
     return lines("questions.txt")
 
 
-def converse(session: Conversation, user: Sound) -> tuple[Sound, TurnLog]:
+def converse(session: Conversation, user: Audio) -> tuple[Audio, TurnLog]:
     """The agent's sound (24 kHz, one tick late, as live) to ``user`` (16 kHz), and the turns."""
     log = TurnLog()
     sounds = [np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)]
@@ -75,7 +75,7 @@ def converse(session: Conversation, user: Sound) -> tuple[Sound, TurnLog]:
     return np.concatenate(sounds), log
 
 
-def ask(session: Conversation, question: str, speaker: str, speech: Sound) -> tuple[Answer, Sound]:
+def ask(session: Conversation, question: str, speaker: str, speech: Audio) -> tuple[Answer, Audio]:
     """Play one question into a fresh conversation; also gives both sides as stereo [n, 2]."""
     quiet = (int(LEAD_S * USER_RATE_HZ), int(TAIL_S * USER_RATE_HZ))
     user = np.pad(speech, quiet).astype(np.float32)

@@ -1,9 +1,9 @@
-"""What the voice costs in a tick and before its first sound: PyTorch's modules and ONNX Runtime.
+"""What the voice costs in a tick and until its first audio: PyTorch's modules and ONNX Runtime.
 
 duplex-evals voice-cost [--limit N]
 
 Every version speaks every held-out sentence right after the others, so the ratios hold on a busy
-machine too. Milliseconds are processor time of one thread.
+machine too. Milliseconds are CPU time of one thread.
 """
 
 from dataclasses import dataclass, field
@@ -28,7 +28,7 @@ _WARM_UP: Final = "Good morning."
 
 @dataclass
 class Cost:
-    """A version of the voice, and the milliseconds of its ticks and of its first sounds."""
+    """A version of the voice, and the milliseconds of its ticks and to its first audio."""
 
     voice: Voice
     tick_ms: list[float] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Cost:
     def speak(self, text: str, seed: int) -> None:
         speech = speak(self.voice, text, seed)
         self.tick_ms += speech.cpu_ms
-        self.first_ms.append(speech.first_sound_ms)
+        self.first_ms.append(speech.first_audio_ms)
 
 
 def main(limit: Annotated[int, typer.Option(help="Sentences.", min=1)] = 20) -> None:
@@ -60,7 +60,7 @@ def main(limit: Annotated[int, typer.Option(help="Sentences.", min=1)] = 20) -> 
         factor = np.mean(cost.tick_ms) / TICK_MS
         console.print(f"real-time factor, {name}: {factor:.3f}")
     first = {name: cost.first_ms for name, cost in costs.items()}
-    console.print(_table("Until the first 80 ms of sound", first))
+    console.print(_table("Time to the first 80 ms of audio", first))
 
 
 def _table(title: str, taken: dict[str, list[float]]) -> Table:

@@ -123,7 +123,7 @@ def _short(value: float) -> str:
 
 
 def better(a: Result, others: list[Result]) -> bool:
-    """Whether ``a`` beats every other beyond doubt: their 95 % intervals do not meet."""
+    """Whether ``a`` is better than every other: their 95 % intervals do not overlap."""
     sign = direction(a.name)
     if not sign or not others or a.low is None or a.high is None:
         return False

@@ -37,7 +37,7 @@ def markdown(reports: Sequence[Report]) -> str:
 def _row(row: Row) -> str:
     cells = []
     for cell in row.cells:
-        text = f"{cell.value} ({cell.doubt})" if cell.doubt else cell.value
+        text = f"{cell.value} ({cell.interval})" if cell.interval else cell.value
         cells.append(f"**{text}**" if cell.best else text)
     return _line([row.title, row.place or "all", *cells])
 

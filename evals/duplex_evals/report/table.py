@@ -15,7 +15,7 @@ class Cell:
     """One run's value. ``best``: it beats the others and the intervals do not meet."""
 
     value: str
-    doubt: str
+    interval: str
     best: bool = False
 
 

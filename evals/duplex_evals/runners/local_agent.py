@@ -35,7 +35,7 @@ class LocalAgent:
         config = self._config
         if instructions:
             config = replace(config, llm=replace(config.llm, system_prompt=instructions))
-        # Processor time, as the cascade counts it: what else the machine does is nobody's fault.
+        # CPU time, as the cascade counts it: what else the machine does is nobody's fault.
         self._session = Conversation(self._model, config, seed, timer=time.process_time)
 
     def tick(self, user_pcm: NDArray[np.float32]) -> Tick:

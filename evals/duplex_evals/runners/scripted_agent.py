@@ -111,9 +111,9 @@ class ScriptedAgent:
         self._events.append(Event("reply.started", round(start), data))
 
     def _stop(self, onset_ms: float) -> None:
-        for sound in self._sounds:
-            if sound[0] <= onset_ms < sound[1]:
-                sound[1] = min(sound[1], onset_ms + self.script.stop_after_ms)
+        for audio in self._sounds:
+            if audio[0] <= onset_ms < audio[1]:
+                audio[1] = min(audio[1], onset_ms + self.script.stop_after_ms)
 
     def _hum(self, item: Placed, every_ms: float, known_ms: float) -> None:
         assert item.start_ms is not None

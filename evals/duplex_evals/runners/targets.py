@@ -68,11 +68,13 @@ class WebRtcTarget:
     live = True
 
     def __init__(self, url: str) -> None:
-        from duplex_evals.network.endpoints import Door, ProjectDoor, RealtimeDoor
+        from duplex_evals.network.endpoints import Endpoint, ProjectEndpoint, RealtimeEndpoint
 
         openai = url.startswith(OPENAI)
-        self.door: Door = RealtimeDoor(url.removeprefix(OPENAI)) if openai else ProjectDoor(url)
-        self.name = self.door.name
+        self.endpoint: Endpoint = (
+            RealtimeEndpoint(url.removeprefix(OPENAI)) if openai else ProjectEndpoint(url)
+        )
+        self.name = self.endpoint.name
         # The gateway takes no instructions; whether a foreign server remembers is for it to show.
         self.abilities = frozenset({"memory", "instructions"} if openai else {"memory"})
 
@@ -81,13 +83,13 @@ class WebRtcTarget:
         from duplex_evals.network.echo_peer import calibrate
         from duplex_evals.network.endpoints import wait_until_ready
 
-        wait_until_ready(self.door)
+        wait_until_ready(self.endpoint)
         return calibrate("webrtc")
 
     def run(self, scenario: Scenario, seed: int) -> Record:
         from duplex_evals.network.webrtc_caller import run_webrtc
 
-        return run_webrtc(self.door, scenario, seed, self.calibration)
+        return run_webrtc(self.endpoint, scenario, seed, self.calibration)
 
 
 class SocketTarget:

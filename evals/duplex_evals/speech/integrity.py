@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 SILENT: Final = 1e-4  # -80 dBFS: below the last bit that anybody hears
 DROPOUT_MS: Final = 5.0  # shorter runs of zeros come from quantisation
@@ -39,7 +39,7 @@ class Integrity:
     cut_off: bool
 
 
-def integrity(pcm: Sound, rate_hz: int) -> Integrity | None:
+def integrity(pcm: Audio, rate_hz: int) -> Integrity | None:
     """What is wrong with one reply float32 [n], from its first packet on; None when silent."""
     loud = np.flatnonzero(np.abs(pcm) > SILENT)
     if not len(loud):
@@ -54,7 +54,7 @@ def integrity(pcm: Sound, rate_hz: int) -> Integrity | None:
     )
 
 
-def dropouts(pcm: Sound, rate_hz: int) -> int:
+def dropouts(pcm: Audio, rate_hz: int) -> int:
     """Stretches of 5 to 400 ms of digital silence with loud sound right before and after."""
     edge = round(EDGE_MS * rate_hz / 1000)
     count = 0
@@ -67,13 +67,13 @@ def dropouts(pcm: Sound, rate_hz: int) -> int:
     return count
 
 
-def clipped(pcm: Sound) -> float:
+def clipped(pcm: Audio) -> float:
     """Share of samples in runs of three or more at full scale."""
     runs = _runs(np.abs(pcm) >= FULL_SCALE)
     return sum(e - s for s, e in runs if e - s >= CLIPPED_RUN) / max(len(pcm), 1)
 
 
-def loops(pcm: Sound, rate_hz: int) -> int:
+def loops(pcm: Audio, rate_hz: int) -> int:
     """Times that 80 ms of sound came again at once: a buffer that repeats packets or ticks.
 
     Compared sample by sample at the lags of a packet and of a tick, so that a voiced sound, alike
@@ -90,12 +90,12 @@ def loops(pcm: Sound, rate_hz: int) -> int:
     return len(found)
 
 
-def _alike(one: Sound, two: Sound) -> float:
+def _alike(one: Audio, two: Audio) -> float:
     scale = float(np.linalg.norm(one) * np.linalg.norm(two))
     return float(one @ two) / scale if scale else 0.0
 
 
-def _rms(pcm: Sound) -> float:
+def _rms(pcm: Audio) -> float:
     return float(np.sqrt((pcm.astype(np.float64) ** 2).mean())) if len(pcm) else 0.0
 
 

@@ -78,13 +78,13 @@ def speech_quality(pcm: NDArray[np.float32]) -> SpeechQuality | None:
         return None
     if not np.isfinite(pcm).all():
         raise EvalError("speech to be rated holds NaN or infinite samples")
-    sound = pcm.astype(np.float32).clip(-1.0, 1.0)
-    window = np.resize(sound, max(len(sound), WINDOW))
+    audio = pcm.astype(np.float32).clip(-1.0, 1.0)
+    window = np.resize(audio, max(len(audio), WINDOW))
     rated = _dnsmos()(window, USER_RATE_HZ, False)
     state = np.random.get_state()  # noqa: NPY002 (speechmos uses the global generator)
     np.random.seed(_PLCMOS_SEED)  # noqa: NPY002
     try:
-        concealed = _plcmos()(sound)
+        concealed = _plcmos()(audio)
     finally:
         np.random.set_state(state)  # noqa: NPY002
     return SpeechQuality(

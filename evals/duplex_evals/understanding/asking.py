@@ -1,4 +1,4 @@
-"""One turn, one reply, then all is forgotten: the mind of a conversation without floor and mouth.
+"""One turn, one reply, then all is dropped: the LLM of a conversation without floor and mouth.
 
 The layout of the turns, the sampler and the limits of a reply are those of a conversation.
 """

@@ -52,7 +52,7 @@ def main(
         look_ahead or None,
         tokens,
     )
-    for mark in (subject.mind_mark, subject.ear_mark):  # reads the files that the command names
+    for mark in (subject.llm_mark, subject.ear_mark):  # reads the files that the command names
         console.print(f"measuring {mark}")
     rows = ResultRows(out / "rows.jsonl")
     for name in chosen:

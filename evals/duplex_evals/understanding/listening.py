@@ -12,25 +12,25 @@ from duplex_agent.ear.hearing import Ear, HeardWord, follow
 from duplex_evals.conversation.channel_conditions import ChannelConditions
 from duplex_evals.conversation.scenario import Conditions
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 LEAD_TICKS: Final = 5
-TAIL_TICKS: Final = 25  # 2 s: every look-ahead and the search's doubts are over
+TAIL_TICKS: Final = 25  # 2 s: every look-ahead and every revision of the search is over
 _NO_AGENT: Final = np.zeros(AGENT_TICK_SAMPLES, np.float32)
 
 
 @dataclass(frozen=True)
 class Heard:
     """What the ear gave. ``delay_ms``: from the end of speech to the end of the tick with the last
-    word, None when nothing was heard. ``compute_ms``: processor time of the process in each tick,
-    whatever threads its libraries keep. ``letters``: what the character head alone would
+    word, None when nothing was heard. ``compute_ms``: CPU time of the process in each tick,
+    whatever threads its libraries keep. ``characters``: what the CTC head alone would
     say, "" for an ear without one.
     """
 
     words: list[HeardWord]
     delay_ms: float | None
     compute_ms: list[float]
-    letters: str = ""
+    characters: str = ""
 
     @property
     def text(self) -> str:
@@ -38,20 +38,20 @@ class Heard:
         return "".join(word.text for word in self.words).strip()
 
 
-def arriving(speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Sound:
+def arriving(speech: Audio, conditions: Conditions | None = None, seed: int = 0) -> Audio:
     """Ticks [n, 1280] of ``speech`` [n] at 16 kHz, trimmed, with quiet around it, under
     ``conditions``.
 
     Noise is there before and after the speech too. Raises ClipError for a noise that cannot be had.
     """
     tail = TAIL_TICKS * USER_TICK_SAMPLES + -len(speech) % USER_TICK_SAMPLES
-    sound = np.pad(speech, (LEAD_TICKS * USER_TICK_SAMPLES, tail)).astype(np.float32)
+    audio = np.pad(speech, (LEAD_TICKS * USER_TICK_SAMPLES, tail)).astype(np.float32)
     channel = ChannelConditions(conditions or Conditions(), [seed])
-    ticks = sound.reshape(-1, USER_TICK_SAMPLES)
+    ticks = audio.reshape(-1, USER_TICK_SAMPLES)
     return np.stack([channel.apply(tick, _NO_AGENT) for tick in ticks])
 
 
-def hear(ear: Ear, speech: Sound, conditions: Conditions | None = None, seed: int = 0) -> Heard:
+def hear(ear: Ear, speech: Audio, conditions: Conditions | None = None, seed: int = 0) -> Heard:
     """What ``ear`` makes of ``arriving`` sound. Raises ClipError."""
     state = ear.new_state()
     words: list[HeardWord] = []

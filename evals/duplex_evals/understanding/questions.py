@@ -1,7 +1,7 @@
 """Part ``questions``: 150 everyday questions with checkable answers, in writing and aloud.
 
-The same mind hears every question clean, in noise and over a telephone; beside it, it reads what
-Whisper tiny.en writes down of the same recordings, each of which Whisper hears as a whole. "Bare
+The same LLM hears every question clean, in noise and over a telephone; beside that, it reads
+Whisper tiny.en's transcript of the same recordings, each of which Whisper hears as a whole. "Bare
 words" is the writing that an ear without capitals and marks would give.
 """
 
@@ -57,7 +57,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     for number, question, name in track(steps, "questions", console=Console(stderr=True)):
         found[name].append(_ask(subject, rows, number, question, name))
     right = {
-        name: [float(holds_answer(r["reply"], q.answers, q.rivals)) for r, q in pairs]
+        name: [float(holds_answer(r["reply"], q.answers, q.distractors)) for r, q in pairs]
         for name, pairs in ((n, list(zip(f, asked, strict=True))) for n, f in found.items())
     }
     shares = {name: mean(name, NAMES[name], values, "share") for name, values in right.items()}
@@ -65,7 +65,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     return PartReport(
         "questions",
         f"{len(asked)} spoken questions: right answers",
-        {"language model": subject.mind_mark, "ear": subject.ear_mark},
+        {"language model": subject.llm_mark, "ear": subject.ear_mark},
         [_summary(shares, gaps, gap(BARE, right[BARE], right[WRITTEN]), found, asked)],
         [_lost(asked, found, right, name) for name in SPOKEN],
         _bars(shares),

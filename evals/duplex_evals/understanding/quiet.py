@@ -22,12 +22,12 @@ from duplex_evals.conversation.scenario import Clip
 from duplex_evals.errors import ClipError
 from duplex_evals.speech.recogniser import word_errors
 from duplex_evals.understanding.ear_clips import synthetic
-from duplex_evals.understanding.quiet_sounds import STRAINS, QuietSound, without_english
+from duplex_evals.understanding.quiet_audio import STRAINS, QuietAudio, without_english
 from duplex_evals.understanding.report import PartReport, Table
 from duplex_evals.understanding.result_rows import ResultRows, Row
 from duplex_evals.understanding.subject import Subject, text_mark
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 STRAINED: Final = 10  # sentences under every strain
 _LEAD_S, _TAIL_S = 0.5, 2.5
@@ -41,7 +41,7 @@ class _Tap:
         self._ear = ear
         self.words: list[HeardWord] = []
 
-    def step(self, state: Any, pcm: Sound) -> Hearing:
+    def step(self, state: Any, pcm: Audio) -> Hearing:
         hearing = self._ear.step(state, pcm)
         follow(self.words, hearing)
         return hearing
@@ -54,15 +54,15 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     """Hold the conversations; a sound that cannot be had is named and left out."""
     console = Console(stderr=True)
     # The floor decides here too.
-    mark = f"{subject.mind_mark}/{subject.ear_mark}/quiet {text_mark(repr(subject.config))}"
-    found: list[tuple[QuietSound, Row]] = []
+    mark = f"{subject.llm_mark}/{subject.ear_mark}/quiet {text_mark(repr(subject.config))}"
+    found: list[tuple[QuietAudio, Row]] = []
     missing: list[str] = []
-    for sound in track(_first_of_each(without_english(), limit), "no English", console=console):
+    for audio in track(_first_of_each(without_english(), limit), "no English", console=console):
         try:
-            row = rows.made(f"{mark}/{sound.name}", partial(_quiet_row, subject, sound))
-            found.append((sound, row))
+            row = rows.made(f"{mark}/{audio.name}", partial(_quiet_row, subject, audio))
+            found.append((audio, row))
         except ClipError as error:
-            missing.append(f"{sound.name}: {error}")
+            missing.append(f"{audio.name}: {error}")
     said = synthetic(min(limit or STRAINED, STRAINED))
     strained: dict[str, list[tuple[str, Row]]] = {name: [] for name in STRAINS}
     steps = [(name, spoken.clip) for name in STRAINS for spoken in said]
@@ -73,24 +73,24 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
         "quiet",
         "Input that must do no harm",
         {
-            "language model": subject.mind_mark,
+            "language model": subject.llm_mark,
             "ear": subject.ear_mark,
             "left out": "; ".join(missing) or "nothing",
         },
         [_totals(found), _strain_table(strained)],
-        [_sounds_table(found)],
+        [_clips_table(found)],
     )
 
 
-def _first_of_each(sounds: Sequence[QuietSound], limit: int | None) -> list[QuietSound]:
-    groups: dict[str, list[QuietSound]] = {}
-    for sound in sounds:
-        groups.setdefault(sound.group, []).append(sound)
-    return [sound for group in groups.values() for sound in group[:limit]]
+def _first_of_each(sounds: Sequence[QuietAudio], limit: int | None) -> list[QuietAudio]:
+    groups: dict[str, list[QuietAudio]] = {}
+    for audio in sounds:
+        groups.setdefault(audio.group, []).append(audio)
+    return [audio for group in groups.values() for audio in group[:limit]]
 
 
-def _quiet_row(subject: Subject, sound: QuietSound) -> Row:
-    pcm = sound.make()
+def _quiet_row(subject: Subject, audio: QuietAudio) -> Row:
+    pcm = audio.make()
     # Silence behind it, so that a turn it opened ends and is counted; it is no part of the minutes.
     row = converse(subject, np.pad(pcm, (0, round(_TAIL_S * USER_RATE_HZ))))
     return row | {"seconds": len(pcm) / USER_RATE_HZ}
@@ -101,8 +101,8 @@ def _strained(subject: Subject, name: str, clip: Clip) -> Row:
     return converse(subject, STRAINS[name](np.concatenate([lead, load_clip(clip), tail])))
 
 
-def converse(subject: Subject, sound: Sound) -> Row:
-    """``sound`` [n] as the user of a whole conversation.
+def converse(subject: Subject, audio: Audio) -> Row:
+    """``audio`` [n] as the user of a whole conversation.
 
     ``heard``: words of the ear whether or not anybody had a turn; ``opened``: turns that began;
     ``turns``: texts of those that ended; ``error``: what broke the conversation, "" if nothing.
@@ -110,10 +110,10 @@ def converse(subject: Subject, sound: Sound) -> Row:
     ear = _Tap(subject.ear)
     model = FlowOmni(ear, subject.thinker, subject.voice)
     session = Conversation(model, subject.config)
-    sound = np.pad(sound, (0, -len(sound) % USER_TICK_SAMPLES))
+    audio = np.pad(audio, (0, -len(audio) % USER_TICK_SAMPLES))
     opened, turns, error = 0, [], ""
     try:
-        for pcm in sound.reshape(-1, USER_TICK_SAMPLES):
+        for pcm in audio.reshape(-1, USER_TICK_SAMPLES):
             for event in session.tick(pcm).events:
                 opened += event.type == "user.speech_started"
                 if event.type == "user.turn_ended":
@@ -121,7 +121,7 @@ def converse(subject: Subject, sound: Sound) -> Row:
     except Exception as caught:  # the question of this part is whether anything breaks, and how
         error = f"{type(caught).__name__}: {caught}"
     return {
-        "seconds": len(sound) / USER_RATE_HZ,
+        "seconds": len(audio) / USER_RATE_HZ,
         "heard": "".join(word.text for word in ear.words).strip(),
         "opened": opened,
         "turns": turns,
@@ -133,11 +133,11 @@ def _made_up(row: Row) -> int:
     return sum(bool(text.strip()) for text in row["turns"])
 
 
-def _totals(found: Sequence[tuple[QuietSound, Row]]) -> Table:
+def _totals(found: Sequence[tuple[QuietAudio, Row]]) -> Table:
     lines = []
-    groups = list(dict.fromkeys(sound.group for sound, _ in found))
+    groups = list(dict.fromkeys(audio.group for audio, _ in found))
     for group in (*groups, "all"):
-        rows = [row for sound, row in found if group in (sound.group, "all")]
+        rows = [row for audio, row in found if group in (audio.group, "all")]
         minutes = sum(row["seconds"] for row in rows) / 60
         words = sum(len(row["heard"].split()) for row in rows)
         opened, made_up = sum(row["opened"] for row in rows), sum(map(_made_up, rows))
@@ -154,11 +154,11 @@ def _totals(found: Sequence[tuple[QuietSound, Row]]) -> Table:
     return Table("What is understood where no English is said", columns, lines, note)
 
 
-def _sounds_table(found: Sequence[tuple[QuietSound, Row]]) -> Table:
+def _clips_table(found: Sequence[tuple[QuietAudio, Row]]) -> Table:
     lines = [
-        [sound.name, str(len(row["heard"].split())), str(row["opened"]), str(_made_up(row)),
+        [audio.name, str(len(row["heard"].split())), str(row["opened"]), str(_made_up(row)),
          " / ".join(row["turns"]) or row["heard"], row["error"]]
-        for sound, row in found
+        for audio, row in found
     ]  # fmt: skip
     columns = ["sound", "words", "turns opened", _MADE_UP, "text of the turns, else of the ear"]
     return Table("Every sound", [*columns, "crash"], lines)

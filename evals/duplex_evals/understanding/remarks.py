@@ -100,7 +100,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
         "remarks",
         f"{len(said)} everyday remarks: replies on topic",
         {
-            "language model": subject.mind_mark,
+            "language model": subject.llm_mark,
             "ear": subject.ear_mark,
             "likeness": "cosine of all-MiniLM-L6-v2 embeddings of whole replies",
             "threshold": f"fixed on the replies to all {len(everything)} remarks in writing:"

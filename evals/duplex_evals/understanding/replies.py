@@ -13,7 +13,7 @@ from duplex_evals.understanding.subject import Subject
 def written_reply(subject: Subject, rows: ResultRows, text: str) -> Row:
     """``heard`` is the text itself, ``reply`` the answer to it."""
     return rows.made(
-        f"{subject.mind_mark}/written/{text}",
+        f"{subject.llm_mark}/written/{text}",
         lambda: {"heard": text, "reply": subject.asker.reply_to_text(text)},
     )
 
@@ -32,7 +32,7 @@ def spoken_reply(
         return {"heard": heard.text, "reply": subject.asker.reply(heard.words)}
 
     name = conditions.model_dump_json(exclude_defaults=True)
-    key = f"{subject.mind_mark}/{subject.ear_mark}/{name} {seed}/{voice}/{text}"
+    key = f"{subject.llm_mark}/{subject.ear_mark}/{name} {seed}/{voice}/{text}"
     return rows.made(key, listen)
 
 
@@ -49,9 +49,9 @@ def transcribed_reply(
         return {"heard": heard, "reply": subject.asker.reply_to_text(heard) if heard else ""}
 
     name = conditions.model_dump_json(exclude_defaults=True)
-    return rows.made(f"{subject.mind_mark}/whisper/{name} {seed}/{voice}/{text}", listen)
+    return rows.made(f"{subject.llm_mark}/whisper/{name} {seed}/{voice}/{text}", listen)
 
 
 def bare_words(text: str) -> str:
-    """``text`` as an ear would spell it: lower case, letters and apostrophes."""
+    """``text`` as an ear would spell it: lower case, a-z and apostrophes."""
     return " ".join(re.findall(r"[a-z0-9']+", text.lower()))

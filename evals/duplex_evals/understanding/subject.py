@@ -1,4 +1,4 @@
-"""What is measured: one ear, one thinker, their settings, and the names under which rows stand."""
+"""What is measured: one ear, one thinker, their settings, and the keys of the stored rows."""
 
 import hashlib
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ class Subject:
     """Loads its parts when they are first needed: a finished run needs none of them.
 
     ``look_ahead`` in ticks, None for the ear's own; ``lora`` None for the bare language model;
-    ``examples``: whether the example exchanges stand before the conversation; ``tokens``: what the
+    ``examples``: whether the example turn pairs stand before the conversation; ``tokens``: what the
     ear gives.
     """
 
@@ -63,7 +63,7 @@ class Subject:
         return SessionConfig(llm=LlmSettings(examples=EXAMPLES if self.examples else ()))
 
     @cached_property
-    def mind_mark(self) -> str:
+    def llm_mark(self) -> str:
         """Names the written side: model, LoRA by its bytes, and what decides about a reply."""
         llm = self.config.llm
         settings = (

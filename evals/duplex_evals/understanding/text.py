@@ -25,7 +25,7 @@ def text_questions() -> list[Question]:
     """The fixed set: the 150 spoken questions, and after every third of them one of fifty more."""
     more = iter(
         Question(row["id"], row["kind"], row["ask"], tuple(row["answers"]),
-                 tuple(row.get("rivals", ())))
+                 tuple(row.get("distractors", ())))
         for row in read_rows(MORE)
     )  # fmt: skip
     mixed: list[Question] = []
@@ -40,13 +40,13 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     """Ask in writing; with a LoRA the bare model too, for the difference on the same questions."""
     asked = text_questions()[:limit]
     subjects = [subject] if subject.lora is None else [subject.without_lora(), subject]
-    found = {one.mind_mark: _ask(one, rows, asked) for one in subjects}
+    found = {one.llm_mark: _ask(one, rows, asked) for one in subjects}
     right = {
-        mark: [float(holds_answer(r["reply"], q.answers, q.rivals)) for r, q in pairs]
+        mark: [float(holds_answer(r["reply"], q.answers, q.distractors)) for r, q in pairs]
         for mark, pairs in ((m, list(zip(f, asked, strict=True))) for m, f in found.items())
     }
     shares = {mark: mean("right", mark, values, "share") for mark, values in right.items()}
-    base, last = (subjects[0].mind_mark, subjects[-1].mind_mark)
+    base, last = (subjects[0].llm_mark, subjects[-1].llm_mark)
     lines, details = [], []
     for mark, result in shares.items():
         words = float(np.median([len(r["reply"].split()) for r in found[mark]]))
@@ -62,7 +62,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
     return PartReport(
         "text",
         f"Text ability: {len(asked)} written questions",
-        {"language model": subject.mind_mark},
+        {"language model": subject.llm_mark},
         [Table("Right answers in writing", columns, lines)],
         details,
         [one for mark, result in shares.items() for one in bar(mark, result)],
@@ -70,7 +70,7 @@ def measure(subject: Subject, rows: ResultRows, limit: int | None) -> PartReport
 
 
 def _ask(subject: Subject, rows: ResultRows, asked: Sequence[Question]) -> list[Row]:
-    steps = track(asked, f"text, {subject.mind_mark}", console=Console(stderr=True))
+    steps = track(asked, f"text, {subject.llm_mark}", console=Console(stderr=True))
     return [written_reply(subject, rows, question.ask) for question in steps]
 
 

@@ -129,7 +129,7 @@ def main(
     plain = load_ear()
     fan = plain.with_adapter(every)
     thinker = _Thinker(language)
-    # As the adapter was aligned: the bare language model behind the example exchanges.
+    # As the adapter was aligned: the bare language model behind the example turn pairs.
     asker = Asker(load_thinker(), LlmSettings(examples=EXAMPLES))
     found = {name: _Found() for name in (_WORDS, *_KINDS)}
     seconds, wanted, right_in_writing = 0.0, [], 0

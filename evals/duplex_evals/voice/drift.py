@@ -13,7 +13,7 @@ from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS
 from duplex_agent.voice.script import Script
 from duplex_agent.voice.voice import Voice
 from duplex_evals.speech.recogniser import WordErrors, transcribe, word_errors
-from duplex_evals.voice.speaking import Sound, for_listeners
+from duplex_evals.voice.speaking import Audio, for_listeners
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ def drift(
 
 def _spoken(
     voice: Voice, text: str, seed: int, advance: Callable[[], None]
-) -> tuple[Sound, list[int]]:
+) -> tuple[Audio, list[int]]:
     """``text`` as sound, and the characters voiced by the end of each tick."""
     stream = voice.start(seed)
     stream.write(text)
     stream.finish()
-    pieces: list[Sound] = []
+    pieces: list[Audio] = []
     voiced: list[int] = []
     done = False
     while not done:
@@ -108,7 +108,7 @@ def _spoken(
 
 
 def _heard(
-    pcm: Sound, voiced: list[int], sentences: list[str], begin: int
+    pcm: Audio, voiced: list[int], sentences: list[str], begin: int
 ) -> tuple[str, WordErrors]:
     """What is heard of ``sentences``, whose text begins at character ``begin``.
 
@@ -117,8 +117,8 @@ def _heard(
     heard, errors = [], WordErrors(0, 0)
     for sentence in sentences:
         first, last = sentence_ticks(voiced, begin, begin + len(sentence))
-        sound = pcm[first * AGENT_TICK_SAMPLES : last * AGENT_TICK_SAMPLES]
-        heard.append(transcribe(for_listeners(sound)))
+        audio = pcm[first * AGENT_TICK_SAMPLES : last * AGENT_TICK_SAMPLES]
+        heard.append(transcribe(for_listeners(audio)))
         errors += word_errors(sentence, heard[-1])
         begin += len(sentence) + 1
     return " ".join(heard), errors

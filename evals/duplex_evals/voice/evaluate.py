@@ -36,7 +36,7 @@ from duplex_evals.voice.report import (
 )
 from duplex_evals.voice.results import VoiceResults, voice_results
 from duplex_evals.voice.rows import Row, RowFile, measured, weights_name
-from duplex_evals.voice.speaking import speak, teacher_speech, thinker_states, ticks_until_sound
+from duplex_evals.voice.speaking import speak, teacher_speech, thinker_states, ticks_until_audio
 from duplex_evals.voice.words import script_faults
 
 SENTENCES, STRESS = "mouth_sentences.txt", "stress_list.txt"
@@ -81,7 +81,7 @@ class _Run:
         def make(index: int, text: str) -> Row:
             hidden = thinker_states(self.thinker, text) if states else None
             speech = speak(voice, text, index, hidden)
-            streamed = ticks_until_sound(voice, text)
+            streamed = ticks_until_audio(voice, text)
             return measured(text, speech.pcm, speech, streamed)
 
         name = f"{self.weights}/{settings}/agent, {_column(settings.flow_steps, states)}"

@@ -27,7 +27,7 @@ from duplex_agent.voice.voice import Voice, VoiceSettings, load_voice
 from duplex_evals.errors import ResultError
 from duplex_evals.texts import lines
 from duplex_evals.voice.rows import weights_name
-from duplex_evals.voice.speaking import Sound, speak, teacher_speech
+from duplex_evals.voice.speaking import Audio, speak, teacher_speech
 from duplex_evals.voice.spectrogram import save_spectrogram
 
 SENTENCES: Final = 10
@@ -39,18 +39,18 @@ _STYLE: Final = (
 )
 
 
-def resynthesis(encoder: LatentEncoder, voice: Voice, pcm: Sound) -> Sound:
+def resynthesis(encoder: LatentEncoder, voice: Voice, pcm: Audio) -> Audio:
     """``pcm`` float32 [n] at 24 kHz through encoder and decoder, at least as long."""
     padded = padded_pcm(np.asarray(pcm * 32767, np.int16))
     with torch.inference_mode():
         tokens = encoder.encode(torch.from_numpy(padded)[None])
-        sound, _ = voice.codec(tokens.numpy(), voice.codec.new_state())
-    return np.clip(sound[0], -1, 1)
+        audio, _ = voice.codec(tokens.numpy(), voice.codec.new_state())
+    return np.clip(audio[0], -1, 1)
 
 
 def versions(
     encoder: LatentEncoder, voice: Voice, text: str, seed: int, steps: list[int]
-) -> dict[str, Sound]:
+) -> dict[str, Audio]:
     """The same text by name of the version: teacher, resynthesis, and each number of steps."""
     teacher = teacher_speech(text)
     found = {"teacher": teacher, "resynthesis": resynthesis(encoder, voice, teacher)}
@@ -61,14 +61,14 @@ def versions(
     return found
 
 
-def flac_uri(pcm: Sound) -> str:
+def flac_uri(pcm: Audio) -> str:
     """``pcm`` at 24 kHz as a data URI."""
     buffer = io.BytesIO()
     soundfile.write(buffer, pcm, AGENT_RATE_HZ, format="FLAC", subtype="PCM_16")
     return f"data:audio/flac;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
-def player(name: str, picture: str, text: str, pcm: Sound | None) -> str:
+def player(name: str, picture: str, text: str, pcm: Audio | None) -> str:
     """HTML of one version: its picture, and a player where there is sound."""
     from markupsafe import escape
 

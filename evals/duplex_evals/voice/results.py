@@ -13,8 +13,8 @@ from duplex_evals.voice.rows import Row, teacher_centre
 class VoiceResults:
     """Means over the rows of one voice at one setting; None where nothing could be measured.
 
-    ``wer`` is a corpus rate. ``rtf``: processor time per second of sound. ``first_ticks`` and
-    ``first_ms``: ticks of silence before the voice, and processor time up to its first tick, the
+    ``wer`` is a corpus rate. ``rtf``: CPU time per second of sound. ``first_ticks`` and
+    ``first_ms``: ticks of silence before the voice, and CPU time up to its first tick, the
     worst row of twenty (95th percentile); ``streamed_ticks`` likewise with a word written a tick.
     """
 

@@ -27,7 +27,7 @@ from duplex_evals.speech.recogniser import WordErrors, transcribe, word_errors
 from duplex_evals.texts import lines
 from duplex_evals.voice.evaluate import SENTENCES
 from duplex_evals.voice.listening_page import resynthesis
-from duplex_evals.voice.speaking import Sound, for_listeners, teacher_speech
+from duplex_evals.voice.speaking import Audio, for_listeners, teacher_speech
 
 _NOT_MEASURED: Final = "not measured"
 _INTRUSIVE: Final = ("PESQ, wide band", "STOI")
@@ -42,15 +42,15 @@ class Heard:
     p808: float
 
 
-def judged(text: str, pcm: Sound) -> Heard:
+def judged(text: str, pcm: Audio) -> Heard:
     """``pcm`` float32 [n] at 24 kHz, in which ``text`` is said for more than half a second."""
-    sound = for_listeners(pcm)
-    rated = speech_quality(sound)
+    audio = for_listeners(pcm)
+    rated = speech_quality(audio)
     assert rated is not None, f"too short to be rated: {text}"
-    return Heard(word_errors(text, transcribe(sound)), rated.overall, rated.p808)
+    return Heard(word_errors(text, transcribe(audio)), rated.overall, rated.p808)
 
 
-def likeness(source: Sound, made: Sound) -> tuple[float, float] | None:
+def likeness(source: Audio, made: Audio) -> tuple[float, float] | None:
     """PESQ and STOI of ``made`` against ``source``, aligned, 24 kHz; None without the packages."""
     try:
         from pesq import pesq

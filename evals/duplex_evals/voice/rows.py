@@ -13,7 +13,7 @@ from duplex_evals.errors import ClipError, ResultError
 from duplex_evals.speech.quality import speech_quality
 from duplex_evals.speech.recogniser import transcribe, word_errors
 from duplex_evals.speech.speaker import speaker_embedding
-from duplex_evals.voice.speaking import Sound, Speech, for_listeners
+from duplex_evals.voice.speaking import Audio, Speech, for_listeners
 from duplex_evals.voice.words import heard_faults, reference
 
 _WEIGHTS = ("mouth", "codec", "phones")
@@ -24,7 +24,7 @@ class Row:
     """What was heard of one text, how it was rated, and what it cost (zero for the teacher).
 
     ``overall`` and ``p808`` are None for speech below half a second, ``voice`` (the speaker
-    embedding) below 1.6 s. Times: processor seconds, wall seconds, ms to the first sound.
+    embedding) below 1.6 s. Times: CPU seconds, wall seconds, ms to the first audio.
     """
 
     text: str
@@ -44,19 +44,19 @@ class Row:
     ticks_streamed: int | None = None
 
 
-def measured(text: str, pcm: Sound, speech: Speech | None, streamed: int | None) -> Row:
+def measured(text: str, pcm: Audio, speech: Speech | None, streamed: int | None) -> Row:
     """The row of ``pcm`` at 24 kHz, in which ``text`` should be heard; ``speech`` and ``streamed``
     tell what it cost the agent. Raises EvalError for NaN.
     """
     heard_pcm = for_listeners(pcm)
     try:
-        sound = trim(heard_pcm)
+        audio = trim(heard_pcm)
     except ClipError:
-        sound = heard_pcm[:0]
-    heard = transcribe(heard_pcm) if len(sound) else ""
+        audio = heard_pcm[:0]
+    heard = transcribe(heard_pcm) if len(audio) else ""
     wanted = reference(text, heard)
     errors, faults = word_errors(wanted, heard), heard_faults(wanted, heard)
-    rated, voice = speech_quality(sound), speaker_embedding(sound)
+    rated, voice = speech_quality(audio), speaker_embedding(audio)
     return Row(
         text=text,
         heard=heard,
@@ -67,11 +67,11 @@ def measured(text: str, pcm: Sound, speech: Speech | None, streamed: int | None)
         overall=rated.overall if rated else None,
         p808=rated.p808 if rated else None,
         voice=None if voice is None else [round(float(x), 5) for x in voice],
-        seconds=speech.seconds if speech else len(sound) / USER_RATE_HZ,
+        seconds=speech.seconds if speech else len(audio) / USER_RATE_HZ,
         cpu_s=sum(speech.cpu_ms) / 1000 if speech else 0.0,
         wall_s=sum(speech.wall_ms) / 1000 if speech else 0.0,
         first_tick=speech.first_tick if speech else 0,
-        first_ms=speech.first_sound_ms if speech else 0.0,
+        first_ms=speech.first_audio_ms if speech else 0.0,
         ticks_streamed=streamed,
     )
 
@@ -117,7 +117,7 @@ def weights_name(folder: Path) -> str:
     return digest.hexdigest()[:12]
 
 
-def teacher_centre(rows: list[Row]) -> Sound | None:
+def teacher_centre(rows: list[Row]) -> Audio | None:
     """Mean speaker embedding of the teacher's rows, of unit length."""
     voices = [np.asarray(r.voice, np.float32) for r in rows if r.voice is not None]
     if not voices:

@@ -1,4 +1,4 @@
-"""The agent's voice and its teacher's, spoken for measurement: sound, and what it cost."""
+"""The agent's voice and its teacher's, synthesised for measurement: audio, and its cost."""
 
 import time
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from duplex_agent.voice.spoken_text import speakable
 from duplex_agent.voice.voice import Voice
 from duplex_evals.errors import EvalError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 _REPLY_PREFIX = "<|im_start|>assistant\n"
 _SEEN_S = 0.24  # of speech that the mouth sees ahead
 
 
 @dataclass(frozen=True)
 class Speech:
-    """``pcm`` float32 [n] at 24 kHz, and per tick the wall and processor time in ms and the
+    """``pcm`` float32 [n] at 24 kHz, and per tick the wall and CPU time in ms and the
     written characters voiced by its end. ``first_tick``: the first that the mouth made.
     """
 
-    pcm: Sound
+    pcm: Audio
     wall_ms: list[float]
     cpu_ms: list[float]
     chars: list[int]
@@ -37,15 +37,15 @@ class Speech:
         return len(self.chars) * TICK_MS / 1000
 
     @property
-    def first_sound_ms(self) -> float:
-        """Processor time from the first character to the end of the first tick of the voice."""
+    def first_audio_ms(self) -> float:
+        """CPU time from the first character to the end of the first tick of the voice."""
         return sum(self.cpu_ms[: self.first_tick + 1])
 
 
-def speak(voice: Voice, text: str, seed: int, states: Sequence[Sound] | None = None) -> Speech:
+def speak(voice: Voice, text: str, seed: int, states: Sequence[Audio] | None = None) -> Speech:
     """``text`` in the agent's voice; ``states``: the thinker's row behind every written word."""
     wall, cpu, chars = [], [], []
-    pieces: list[Sound] = []
+    pieces: list[Audio] = []
     start, start_cpu = time.perf_counter(), time.thread_time()
     stream = voice.start(seed)
     if states is None:
@@ -67,7 +67,7 @@ def speak(voice: Voice, text: str, seed: int, states: Sequence[Sound] | None = N
     return Speech(np.concatenate(pieces), wall, cpu, chars, first)
 
 
-def ticks_until_sound(voice: Voice, text: str) -> int | None:
+def ticks_until_audio(voice: Voice, text: str) -> int | None:
     """Ticks of silence when one word is written a tick, as a thinker does; None without speech."""
     script = Script(voice.phones, voice.timing)
     for tick, word in enumerate(text.split()):
@@ -79,7 +79,7 @@ def ticks_until_sound(voice: Voice, text: str) -> int | None:
     return len(text.split()) if ready else None
 
 
-def teacher_speech(text: str) -> Sound:
+def teacher_speech(text: str) -> Audio:
     """``text`` in the teacher's voice, float32 [n] at 24 kHz. Raises EvalError without sound."""
     from duplex_agent.train.data.agent_speech import synthesise
 
@@ -89,12 +89,12 @@ def teacher_speech(text: str) -> Sound:
     return made.pcm.astype(np.float32) / np.float32(32768)
 
 
-def for_listeners(pcm: Sound) -> Sound:
+def for_listeners(pcm: Audio) -> Audio:
     """24 kHz -> the 16 kHz that recogniser and raters hear."""
     return np.asarray(soxr.resample(pcm, AGENT_RATE_HZ, USER_RATE_HZ), np.float32)
 
 
-def thinker_states(thinker: Thinker, text: str) -> list[Sound]:
+def thinker_states(thinker: Thinker, text: str) -> list[Audio]:
     """The thinker's hidden state [width] after each written word, ``text`` being its reply."""
     words = text.split()
     pieces = [thinker.tokenizer.encode(f" {w}" if i else w) for i, w in enumerate(words)]

@@ -11,7 +11,7 @@ from duplex_agent.clock import AGENT_RATE_HZ
 from duplex_agent.voice.reference.latents import mel_filters
 from duplex_evals.errors import ResultError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 _FFT: Final = 1024
 _HOP: Final = AGENT_RATE_HZ // 100
 _BANDS: Final = 96
@@ -19,7 +19,7 @@ _RANGE_DB: Final = 70.0
 _GREYS: Final = 16
 
 
-def mel_picture(pcm: Sound) -> NDArray[np.uint8]:
+def mel_picture(pcm: Audio) -> NDArray[np.uint8]:
     """Mel spectrogram of ``pcm`` float32 [n] at 24 kHz as greys [96, frames], low bands below.
 
     White is silence; black is the loudest point, and 70 dB lie between.
@@ -34,7 +34,7 @@ def mel_picture(pcm: Sound) -> NDArray[np.uint8]:
     return np.asarray(grey.numpy(), np.uint8)
 
 
-def save_spectrogram(pcm: Sound, target: Path) -> None:
+def save_spectrogram(pcm: Audio, target: Path) -> None:
     """Write the picture of ``pcm`` as PNG. Raises ResultError."""
     from PIL import Image
 

@@ -42,7 +42,7 @@ FROM_DUPLEX: Final[dict[str, tuple[str, ...]]] = {
         "floor_transfer_offset_p50",
     ),
 }
-Writer = Callable[[Sequence[str], str], list[str]]
+TextReplies = Callable[[Sequence[str], str], list[str]]
 """(turns of the user, system prompt) -> the replies in writing."""
 
 
@@ -50,7 +50,7 @@ def table_results(
     records: Sequence[tuple[Record, Path]],
     abilities: Collection[str],
     out: Path,
-    writer: Writer | None = None,
+    text_replies: TextReplies | None = None,
     judge: Judge | None = None,
     failed: int = 0,
 ) -> list[Result]:
@@ -62,7 +62,7 @@ def table_results(
     parts = [(r, f) for r, f in records if is_case(case_of(r.scenario.id)[0])]
     found = look_at(parts)
     clean = [f for f in found if is_clean(f)]
-    written = asked_in_writing(clean, writer, out / "written.json") if writer else {}
+    written = asked_in_writing(clean, text_replies, out / "written.json") if text_replies else {}
     known = {record.scenario.id for record, _ in parts}
     talk = summarise([r for r, _ in records if r.scenario.id not in known], abilities)
     quiet = [r for r, _ in parts if case_of(r.scenario.id)[1] == CLEAN]
@@ -128,7 +128,9 @@ def look_at(parts: Sequence[tuple[Record, Path]]) -> list[Finding]:
     return found
 
 
-def asked_in_writing(found: Sequence[Finding], writer: Writer, store: Path) -> dict[str, bool]:
+def asked_in_writing(
+    found: Sequence[Finding], text_replies: TextReplies, store: Path
+) -> dict[str, bool]:
     """Whether each case is right in writing. Replies are kept in ``store`` between runs."""
     replies: dict[str, str] = {}
     if store.is_file():
@@ -137,7 +139,7 @@ def asked_in_writing(found: Sequence[Finding], writer: Writer, store: Path) -> d
     for finding in found:
         if finding.case not in replies:
             turns, prompt = _in_writing(finding.case)
-            replies[finding.case] = writer(turns, prompt)[-1]
+            replies[finding.case] = text_replies(turns, prompt)[-1]
     store.write_text(json.dumps({"version": VERSION, "replies": replies}, indent=1), "utf-8")
     return {f.case: score(f.case, replies[f.case]) for f in found}
 

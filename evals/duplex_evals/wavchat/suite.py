@@ -21,7 +21,7 @@ from duplex_evals.metrics.result import Result
 from duplex_evals.runners.agent import Agent
 from duplex_evals.runners.batch import Outcome, Runner, run_cases
 from duplex_evals.runners.offline import run_offline
-from duplex_evals.wavchat.results import Writer, table_results
+from duplex_evals.wavchat.results import TextReplies, table_results
 
 PARTS: Final[tuple[Callable[[], list[Scenario]], ...]] = (
     spoken_qa.scenarios,
@@ -80,9 +80,9 @@ def run(
     held = run_cases(wanted, seed, agent.name, make_runner, out, jobs)
     folders = [o.folder for o in progress(held, len(wanted)) if o.state != "failed"]
     records = [(load_record(folder), folder) for folder in sorted(folders)]
-    writer = writer_of(agent.name)
+    text_replies = text_replies_of(agent.name)
     return table_results(
-        records, agent.abilities, out, writer, judge, failed=len(wanted) - len(folders)
+        records, agent.abilities, out, text_replies, judge, failed=len(wanted) - len(folders)
     )
 
 
@@ -94,7 +94,7 @@ def _new_runner(agent_factory: Callable[[], Agent]) -> Runner:
     return _runner(agent_factory())
 
 
-def writer_of(agent_name: str) -> Writer | None:
+def text_replies_of(agent_name: str) -> TextReplies | None:
     """How to ask that agent in writing; None for one of which only the sound is known.
 
     The agents of this repository think with the same language model, each in its own place.

@@ -6,24 +6,24 @@ from duplex_evals.audio.hum import voice_hum
 from duplex_evals.audio.onset import speech_end_ms, speech_onset_ms
 
 
-def agent_sound(onset_ms: int) -> np.ndarray:
-    sound = np.zeros(4 * 24_000, dtype=np.float32)
+def agent_audio(onset_ms: int) -> np.ndarray:
+    audio = np.zeros(4 * 24_000, dtype=np.float32)
     start = onset_ms * 24
-    sound[start : start + 36_000] = voice_hum(0, 36_000)
-    return sound
+    audio[start : start + 36_000] = voice_hum(0, 36_000)
+    return audio
 
 
 @pytest.mark.assets
 @pytest.mark.parametrize("onset_ms", [0, 710, 1_330])
 def test_speech_is_found_where_it_begins(onset_ms: int) -> None:
-    found = speech_onset_ms(agent_sound(onset_ms))
+    found = speech_onset_ms(agent_audio(onset_ms))
     assert found is not None
     assert abs(found - onset_ms) <= 60
 
 
 @pytest.mark.assets
 def test_speech_before_the_given_time_does_not_count() -> None:
-    assert speech_onset_ms(agent_sound(500), after_ms=2_500) is None
+    assert speech_onset_ms(agent_audio(500), after_ms=2_500) is None
 
 
 @pytest.mark.assets
@@ -37,7 +37,7 @@ def test_silence_clicks_and_hiss_are_no_answer() -> None:
 
 
 def test_the_end_of_a_question_is_its_last_sound() -> None:
-    sound = np.zeros(48_000, dtype=np.float32)
-    sound[8_000:24_000] = voice_hum(0, 16_000)
-    assert abs(speech_end_ms(sound, 16_000) - 1_500) <= 30
+    audio = np.zeros(48_000, dtype=np.float32)
+    audio[8_000:24_000] = voice_hum(0, 16_000)
+    assert abs(speech_end_ms(audio, 16_000) - 1_500) <= 30
     assert speech_end_ms(np.zeros(16_000, dtype=np.float32), 16_000) == -1

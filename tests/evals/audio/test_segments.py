@@ -14,13 +14,13 @@ EDGE_MS = 5.0  # between two pulses of a 120 Hz voice there is little to see
 
 
 def channel(spans: list[Span], end_ms: float, rate_hz: int = 24_000) -> np.ndarray:
-    sound = np.zeros(round(end_ms * 24), np.float32)
+    audio = np.zeros(round(end_ms * 24), np.float32)
     for start, end in spans:
         a, b = round(start * 24), round(end * 24)
-        sound[a:b] = voice_hum(a, b)
+        audio[a:b] = voice_hum(a, b)
     if rate_hz == 24_000:
-        return sound
-    return np.asarray(soxr.resample(sound, 24_000, rate_hz), np.float32)
+        return audio
+    return np.asarray(soxr.resample(audio, 24_000, rate_hz), np.float32)
 
 
 def assert_near(found: list[Span], expected: list[Span], edge_ms: float = EDGE_MS) -> None:
@@ -57,8 +57,8 @@ def test_two_hundred_milliseconds_of_silence_part_two_units() -> None:
 @pytest.mark.parametrize("rate_hz", [16_000, 48_000])
 def test_neither_loudness_nor_rate_moves_the_edges(gain_db: float, rate_hz: int) -> None:
     spans = [(700.0, 1_900.0), (2_600.0, 3_100.0)]
-    sound = channel(spans, 4_000, rate_hz) * np.float32(10 ** (gain_db / 20))
-    assert_near(speech_segments(sound, rate_hz), spans, 10.0)
+    audio = channel(spans, 4_000, rate_hz) * np.float32(10 ** (gain_db / 20))
+    assert_near(speech_segments(audio, rate_hz), spans, 10.0)
 
 
 @pytest.mark.assets
@@ -80,17 +80,17 @@ def test_silence_clicks_and_hum_hold_no_speech() -> None:
     clicks = silence.copy()
     clicks[::7_000] = 0.9
     hum = (0.3 * np.sin(2 * np.pi * 50 * np.arange(72_000) / 24_000)).astype(np.float32)
-    for sound in (silence, clicks, hum, silence[:0]):
-        assert speech_segments(sound, 24_000) == []
+    for audio in (silence, clicks, hum, silence[:0]):
+        assert speech_segments(audio, 24_000) == []
 
 
 @pytest.mark.assets
 def test_what_silero_takes_for_no_speech_belongs_to_the_word_that_follows() -> None:
     # The hiss of an "s", the closure of a "t", a vowel: "stop" begins with the hiss.
-    sound = channel([(1_150.0, 1_500.0)], 2_500)
+    audio = channel([(1_150.0, 1_500.0)], 2_500)
     hiss = np.random.default_rng(1).standard_normal(80 * 24).astype(np.float32)
-    sound[1_000 * 24 : 1_080 * 24] = 0.02 * np.diff(hiss, append=np.float32(0))
-    assert_near(speech_segments(sound, 24_000), [(1_000.0, 1_500.0)])
+    audio[1_000 * 24 : 1_080 * 24] = 0.02 * np.diff(hiss, append=np.float32(0))
+    assert_near(speech_segments(audio, 24_000), [(1_000.0, 1_500.0)])
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 60), st.integers(1, 20)), max_size=8).map(

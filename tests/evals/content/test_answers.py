@@ -46,7 +46,7 @@ def test_an_answer_is_found_wherever_it_stands(before: list[str], after: list[st
 def test_no_question_gives_its_own_answer_away() -> None:
     for question in questions().values():
         echoed = holds_answer(question.ask, question.answers)
-        assert not echoed or question.rivals, question.ask
+        assert not echoed or question.distractors, question.ask
 
 
 def test_there_are_150_different_questions() -> None:

@@ -17,12 +17,12 @@ def record(
     end_ms: int = 12_000,
 ) -> Record:
     """Turns of the user and hums of the agent, in ms."""
-    sound = np.zeros(end_ms * 24, np.float32)
+    audio = np.zeros(end_ms * 24, np.float32)
     for start, end in agent:
-        sound[start * 24 : end * 24] = voice_hum(start * 24, end * 24)
+        audio[start * 24 : end * 24] = voice_hum(start * 24, end * 24)
     placed = [Placed(f"turn{i}", "turn", "reply", "hello", [t]) for i, t in enumerate(turns)]
     scenario = Scenario(id="by-hand", family="question")
-    return Record(scenario, "by hand", 0, np.zeros(end_ms * 16, np.float32), sound, placed, events)
+    return Record(scenario, "by hand", 0, np.zeros(end_ms * 16, np.float32), audio, placed, events)
 
 
 def said(at_ms: int, text: str, reply_id: int = 1) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def test_words_and_sound_belong_to_the_turn_before_them() -> None:
     assert second.latency_ms == pytest.approx(1000, abs=20)
     assert first.complete
     assert second.complete
-    assert len(first.sound) / 16 == pytest.approx(960 + 200, abs=40)
+    assert len(first.audio) / 16 == pytest.approx(960 + 200, abs=40)
 
 
 def test_the_channel_begins_where_the_reply_is_announced() -> None:

@@ -9,7 +9,7 @@ from duplex_evals.content.style import (
     Answer,
     answers,
     as_heard,
-    kept,
+    retention,
     sentence_count,
     style_results,
 )
@@ -53,7 +53,7 @@ def test_each_fault_of_a_reply_is_counted_as_its_own() -> None:
         Answer("c", "One. Two. Three.", False),
         Answer("d", "Fine, thank you.", True),
     ]
-    found = style_results(said, said[:2], right=1, opening=30)
+    found = style_results(said, said[:2], right=1, prefix=30)
     shares = (found.with_digits, found.with_lists, found.over_two_sentences, found.ended_itself)
     assert shares == (0.25, 0.25, 0.25, 0.75)
     assert (found.median_words, found.longest_words, found.facts) == (3.5, 5, 2)
@@ -72,7 +72,7 @@ def test_every_prompt_is_answered_as_the_first_of_a_conversation(name: str) -> N
 
 def test_a_model_keeps_all_of_itself_and_less_with_a_change(name: str, tmp_path: Path) -> None:
     base = load(name)
-    same = kept(base, load(name), PROMPTS)
+    same = retention(base, load(name), PROMPTS)
     assert same.same_greedy_tokens == 1.0
     assert same.perplexity == pytest.approx(same.base_perplexity)
     source = find_language_model(name)
@@ -81,7 +81,7 @@ def test_a_model_keeps_all_of_itself_and_less_with_a_change(name: str, tmp_path:
     generator = torch.Generator().manual_seed(0)
     pair = torch.randn(2, 64, generator=generator), torch.randn(32, 2, generator=generator)
     save_lora(path, {layer: (pair[0].numpy(), pair[1].numpy())}, source.fingerprint, {})
-    changed = kept(base, load(name, path), PROMPTS)
+    changed = retention(base, load(name, path), PROMPTS)
     assert changed.same_greedy_tokens < 1.0
     assert changed.perplexity > changed.base_perplexity
     assert np.isfinite(changed.perplexity)

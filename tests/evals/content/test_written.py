@@ -1,4 +1,4 @@
-"""The mind asked in writing: the same conversation without ears and voice."""
+"""The LLM asked in writing: the same conversation without ears and voice."""
 
 from functools import cache
 

@@ -31,18 +31,18 @@ def test_trimming_finds_the_edges_of_the_speech(lead: int, tail: int) -> None:
 
 
 def test_a_click_before_the_speech_is_cut_off() -> None:
-    sound = np.pad(hum(400), (8_000, 0))
-    sound[1_000:1_040] = 0.2
-    assert abs(len(trim(sound)) - 6_400) < 2 * FRAME
+    audio = np.pad(hum(400), (8_000, 0))
+    audio[1_000:1_040] = 0.2
+    assert abs(len(trim(audio)) - 6_400) < 2 * FRAME
 
 
 @pytest.mark.parametrize(("gap_ms", "count"), [(60, 1), (150, 1), (280, 2), (900, 2)])
 def test_a_pause_of_200_ms_parts_two_stretches(gap_ms: int, count: int) -> None:
     gap = np.zeros(RATE * gap_ms // 1000, np.float32)
-    sound = trim(np.concatenate([hum(300), gap, hum(300)]))
-    spans = speech_spans(sound)
+    audio = trim(np.concatenate([hum(300), gap, hum(300)]))
+    spans = speech_spans(audio)
     assert len(spans) == count
-    assert (spans[0][0], spans[-1][1]) == (0, len(sound))
+    assert (spans[0][0], spans[-1][1]) == (0, len(audio))
     if count == 2:
         assert 0 <= spans[1][0] - spans[0][1] - len(gap) < 6 * FRAME  # the hum ebbs
 
@@ -50,8 +50,8 @@ def test_a_pause_of_200_ms_parts_two_stretches(gap_ms: int, count: int) -> None:
 def test_every_clip_has_the_same_active_level(tmp_path: Path) -> None:
     for gain, pause in ((0.02, 100), (0.9, 2_000)):
         silence = np.zeros(RATE * pause // 1000, np.float32)
-        sound = gain * np.concatenate([hum(500), silence, hum(500)])
-        soundfile.write(tmp_path / f"{gain}.wav", sound, RATE)
+        audio = gain * np.concatenate([hum(500), silence, hum(500)])
+        soundfile.write(tmp_path / f"{gain}.wav", audio, RATE)
         loaded = load_clip(Clip(file=str(tmp_path / f"{gain}.wav")))
         assert 20 * np.log10(active_rms(loaded)) == pytest.approx(SPEECH_DBFS, abs=0.05)
 
@@ -109,9 +109,9 @@ def test_a_spoken_clip_is_the_same_from_the_cache(
 @given(speed=st.floats(0.6, 1.8))
 def test_a_stretched_tone_keeps_its_pitch(speed: float) -> None:
     tone = np.sin(2 * np.pi * 220 * np.arange(RATE) / RATE).astype(np.float32)
-    sound = stretch(tone, speed)
-    assert len(sound) == pytest.approx(RATE / speed, abs=1)
-    middle = sound[1_000 : len(sound) - 2_000]
+    audio = stretch(tone, speed)
+    assert len(audio) == pytest.approx(RATE / speed, abs=1)
+    middle = audio[1_000 : len(audio) - 2_000]
     spectrum = np.abs(np.fft.rfft(middle * np.hanning(len(middle)), 1 << 16))
     assert np.argmax(spectrum) * RATE / (1 << 16) == pytest.approx(220, rel=0.01)
 

@@ -30,24 +30,24 @@ def scenario(*items: Item, tail_s: float = 1.0, **conditions: object) -> Scenari
     )
 
 
-def agent_sound(*spans_ms: tuple[int, int], length_s: int = 30) -> np.ndarray:
-    sound = np.zeros(length_s * AGENT_RATE, np.float32)
+def agent_audio(*spans_ms: tuple[int, int], length_s: int = 30) -> np.ndarray:
+    audio = np.zeros(length_s * AGENT_RATE, np.float32)
     for start, end in spans_ms:
         a, b = start * AGENT_RATE // 1000, end * AGENT_RATE // 1000
-        sound[a:b] = voice_hum(a, b)
-    return sound
+        audio[a:b] = voice_hum(a, b)
+    return audio
 
 
 def play(channel: UserChannel, agent: np.ndarray | None = None) -> np.ndarray:
-    ticks = (agent_sound() if agent is None else agent).reshape(-1, 1920)
+    ticks = (agent_audio() if agent is None else agent).reshape(-1, 1920)
     out = []
     while not channel.done:
         out.append(channel.step(ticks[len(out)]))
     return np.concatenate(out)
 
 
-def audible_ms(sound: np.ndarray) -> tuple[float, float]:
-    found = np.flatnonzero(np.abs(sound) > 0)
+def audible_ms(audio: np.ndarray) -> tuple[float, float]:
+    found = np.flatnonzero(np.abs(audio) > 0)
     return found[0] / 16, (found[-1] + 1) / 16
 
 
@@ -56,13 +56,13 @@ def audible_ms(sound: np.ndarray) -> tuple[float, float]:
 def test_what_is_placed_is_what_sounds(delay_ms: int, gap_ms: int) -> None:
     pause = SOUND.model_copy(update={"gap_ms": gap_ms})
     channel = UserChannel(scenario(item("a", Anchor(delay_ms=delay_ms), SOUND, pause)))
-    sound = play(channel)
+    audio = play(channel)
     (first, second) = channel.placed[0].spans_ms
     assert first[0] == delay_ms
     assert second[0] - first[1] == gap_ms
     # The faded edge itself is zero: one sample at each end.
-    assert audible_ms(sound) == pytest.approx((first[0], second[1]), abs=0.13)
-    silent = sound[round(first[1] * 16) : round(second[0] * 16)]
+    assert audible_ms(audio) == pytest.approx((first[0], second[1]), abs=0.13)
+    silent = audio[round(first[1] * 16) : round(second[0] * 16)]
     assert not silent.any()
 
 
@@ -79,21 +79,21 @@ def test_an_item_waits_for_the_agents_onset(onset: int, delay: int) -> None:
     anchor = Anchor(to="agent_onset", item="a", delay_ms=delay)
     channel = UserChannel(scenario(item("a", Anchor()), item("b", anchor)))
     assert channel.end_ms is None
-    play(channel, agent_sound((onset_ms, onset_ms + 2_000)))
+    play(channel, agent_audio((onset_ms, onset_ms + 2_000)))
     assert channel.placed[1].start_ms == onset_ms + delay
 
 
 def test_an_item_waits_for_the_agents_end_past_the_pauses_of_its_reply() -> None:
     anchor = Anchor(to="agent_end", item="a", delay_ms=800)
     channel = UserChannel(scenario(item("a", Anchor()), item("b", anchor)))
-    play(channel, agent_sound((1_000, 2_000), (2_400, 3_000), (5_000, 6_000)))
+    play(channel, agent_audio((1_000, 2_000), (2_400, 3_000), (5_000, 6_000)))
     assert channel.placed[1].start_ms == 3_800
 
 
 def test_an_agent_that_speaks_across_the_turns_end_counts_as_begun() -> None:
     anchor = Anchor(to="agent_onset", item="a", delay_ms=300)
     channel = UserChannel(scenario(item("a", Anchor()), item("b", anchor)))
-    play(channel, agent_sound((200, 2_000)))
+    play(channel, agent_audio((200, 2_000)))
     assert channel.placed[1].start_ms == pytest.approx(channel.placed[0].end_ms + 300)
 
 
@@ -101,20 +101,20 @@ def test_an_agent_that_never_speaks_leaves_the_item_and_what_hangs_on_it_out() -
     onset = Anchor(to="agent_onset", item="a", timeout_ms=2_000)
     after = Anchor(to="item_end", item="b")
     channel = UserChannel(scenario(item("a", Anchor()), item("b", onset), item("c", after)))
-    sound = play(channel)
+    audio = play(channel)
     assert [p.start_ms is None for p in channel.placed] == [False, True, True]
-    assert len(sound) / RATE == pytest.approx(2.5, abs=0.17)
+    assert len(audio) / RATE == pytest.approx(2.5, abs=0.17)
 
 
 def test_a_late_reaction_is_placed_where_it_still_can_be() -> None:
     """Onsets are known after 30 ms: an item without delay begins with the next tick."""
     anchor = Anchor(to="agent_onset", item="a")
     channel = UserChannel(scenario(item("a", Anchor()), item("b", anchor)))
-    sound = play(channel, agent_sound((990, 2_000)))
+    audio = play(channel, agent_audio((990, 2_000)))
     start = channel.placed[1].start_ms
     assert start is not None
     assert 990 <= start <= 990 + 80
-    assert np.abs(sound[round(start * 16) : round(start * 16) + 160]).max() > 0
+    assert np.abs(audio[round(start * 16) : round(start * 16) + 160]).max() > 0
 
 
 def test_the_conversation_ends_at_max_s() -> None:
@@ -130,12 +130,12 @@ def test_a_filter_does_not_move_an_item(name: str) -> None:
     plain = UserChannel(scenario(item("a", Anchor(delay_ms=400))))
     through = UserChannel(scenario(item("a", Anchor(delay_ms=400), filter=name), reverb_s=0.4))
     assert plain.placed[0].spans_ms == through.placed[0].spans_ms
-    sound = play(through)
-    assert audible_ms(sound)[0] == pytest.approx(400, abs=0.2)
+    audio = play(through)
+    assert audible_ms(audio)[0] == pytest.approx(400, abs=0.2)
 
 
-def level_db(sound: np.ndarray, low: int, high: int) -> float:
-    spectrum = np.abs(np.fft.rfft(sound, 1 << 16)) ** 2
+def level_db(audio: np.ndarray, low: int, high: int) -> float:
+    spectrum = np.abs(np.fft.rfft(audio, 1 << 16)) ** 2
     hertz = np.fft.rfftfreq(1 << 16, 1 / RATE)
     return float(10 * np.log10(spectrum[(hertz >= low) & (hertz < high)].sum()))
 
@@ -167,8 +167,8 @@ def test_reverberation_falls_by_60_db_in_its_time() -> None:
 
 @pytest.mark.parametrize("noise", ["noise:white", "noise:pink"])
 def test_noise_lies_at_its_snr(noise: str) -> None:
-    sound = play(UserChannel(scenario(tail_s=5, snr_db=12.0, noise=noise)))
-    assert 10 * np.log10((sound**2).mean()) == pytest.approx(SPEECH_DBFS - 12, abs=0.4)
+    audio = play(UserChannel(scenario(tail_s=5, snr_db=12.0, noise=noise)))
+    assert 10 * np.log10((audio**2).mean()) == pytest.approx(SPEECH_DBFS - 12, abs=0.4)
 
 
 @given(delay_ms=st.integers(1, 400), gain_db=st.floats(-30, 0))
@@ -231,7 +231,7 @@ def test_activity_finds_every_onset_and_end(spans: list[tuple[int, int]], lead: 
         want.append((at, at + length * 10))
         at += (length + rest) * 10
     activity = AgentActivity()
-    sound = agent_sound(*want, length_s=at // 1000 + 2)
-    for tick in sound[: len(sound) // 1920 * 1920].reshape(-1, 1920):
+    audio = agent_audio(*want, length_s=at // 1000 + 2)
+    for tick in audio[: len(audio) // 1920 * 1920].reshape(-1, 1920):
         activity.push(tick)
     assert list(zip(activity.onsets, activity.ends, strict=True)) == want

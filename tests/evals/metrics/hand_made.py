@@ -48,10 +48,10 @@ def two_channels(
     voice: str = "synthetic",
 ) -> Record:
     """A record whose agent hums in the given spans; the user's sound is not looked at."""
-    sound = np.zeros(round(end_ms * 24), np.float32)
+    audio = np.zeros(round(end_ms * 24), np.float32)
     for start, end in agent:
         a, b = round(start * 24), round(end * 24)
-        sound[a:b] = voice_hum(a, b)
+        audio[a:b] = voice_hum(a, b)
     scenario = Scenario.model_validate({"id": "by-hand", "family": family, "voice": voice})
     user = np.zeros(round(end_ms * 16), np.float32)
-    return Record(scenario, "by hand", 0, user, sound, list(items))
+    return Record(scenario, "by hand", 0, user, audio, list(items))

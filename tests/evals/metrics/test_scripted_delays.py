@@ -12,17 +12,17 @@ EDGE_MS = 5.0
 NOISE = {"file": "noise:white", "gain_db": -10}
 
 
-def sound(ms: int, gap_ms: int = 0) -> dict[str, object]:
+def audio(ms: int, gap_ms: int = 0) -> dict[str, object]:
     return {"clip": NOISE | {"end_s": ms / 1000}, "gap_ms": gap_ms}
 
 
 def over_the_agent(name: str, kind: str, expect: str, ms: int) -> dict[str, object]:
     anchor = {"to": "agent_onset", "item": "asked", "delay_ms": 900}
-    return {"name": name, "kind": kind, "expect": expect, "parts": [sound(ms)], "anchor": anchor}
+    return {"name": name, "kind": kind, "expect": expect, "parts": [audio(ms)], "anchor": anchor}
 
 
-ASKED = {"name": "asked", "kind": "turn", "expect": "reply", "parts": [sound(900)]}
-HELD = ASKED | {"parts": [sound(700), sound(800, gap_ms=1_500)]}
+ASKED = {"name": "asked", "kind": "turn", "expect": "reply", "parts": [audio(900)]}
+HELD = ASKED | {"parts": [audio(700), audio(800, gap_ms=1_500)]}
 
 
 def held_with(script: Script, *items: dict[str, object]) -> dict[str, float | str | None]:
@@ -71,7 +71,7 @@ def test_an_agent_that_answers_others_is_caught() -> None:
         "name": "others",
         "kind": "third_party",
         "expect": "ignore",
-        "parts": [sound(1_500)],
+        "parts": [audio(1_500)],
         "anchor": {"delay_ms": 1_000},
     }
     answers = held_with(Script(answers=frozenset({"third_party"}), reply_after_ms=600), others)

@@ -47,8 +47,8 @@ def peer() -> Callable[..., object]:
 
 
 @pytest.fixture(scope="session")
-def user_sound() -> Callable[[float, float], np.ndarray]:
-    """``user_sound(lead_s, speech_s, tail_s)``: a hum between silences, 16 kHz."""
+def user_audio() -> Callable[[float, float], np.ndarray]:
+    """``user_audio(lead_s, speech_s, tail_s)``: a hum between silences, 16 kHz."""
 
     def make(*seconds: float) -> np.ndarray:
         pieces = []

@@ -39,9 +39,9 @@ def row(callers, **changed):
 @pytest.mark.slow
 @pytest.mark.realtime
 def test_the_largest_number_of_callers_is_what_the_server_has_slots_for(
-    gateway, user_sound, tmp_path
+    gateway, user_audio, tmp_path
 ):
-    soundfile.write(tmp_path / "hum.wav", user_sound(0, 1.0), 16_000)
+    soundfile.write(tmp_path / "hum.wav", user_audio(0, 1.0), 16_000)
     clip = Part(clip=Clip(file=str(tmp_path / "hum.wav")))
     item = Item(
         name="turn", kind="turn", expect="reply", parts=[clip], anchor=Anchor(delay_ms=1_500)

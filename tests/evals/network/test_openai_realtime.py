@@ -11,13 +11,13 @@ from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.errors import TargetError
 from duplex_evals.metrics.conversation import listen
 from duplex_evals.network.calibration import Calibration
-from duplex_evals.network.call_result import Heard
-from duplex_evals.network.endpoints import ProjectDoor, RealtimeDoor, TargetBusy
-from duplex_evals.network.playback_buffer import WaitingSound
+from duplex_evals.network.call_result import CallResult
+from duplex_evals.network.endpoints import ProjectEndpoint, RealtimeEndpoint, TargetBusy
+from duplex_evals.network.playback_buffer import PlaybackBuffer
 from duplex_evals.network.protocols import ProjectProtocol, RealtimeProtocol, on_caller_clock
 from duplex_evals.network.realtime_caller import call_socket, socket_address
 from duplex_evals.network.timeline import Timeline
-from duplex_evals.network.user_side import PlayedSound
+from duplex_evals.network.user_side import PlayedAudio
 from duplex_evals.network.webrtc_caller import call
 from duplex_evals.runners.targets import OfflineTarget, SocketTarget, WebRtcTarget, parse_target
 
@@ -32,14 +32,14 @@ def key(monkeypatch):
 
 def converse(url, pcm, scenario=PLAIN):
     url = url.replace("http://", "ws://")
-    record, _ = uvloop.run(call_socket(url, PlayedSound(pcm), scenario, 0, NONE))
+    record, _ = uvloop.run(call_socket(url, PlayedAudio(pcm), scenario, 0, NONE))
     return record
 
 
 @pytest.mark.realtime
-def test_an_answer_is_heard_and_its_words_are_kept(peer, user_sound, key):
+def test_an_answer_is_heard_and_its_words_are_kept(peer, user_audio, key):
     with peer("realtime", 300) as url:
-        record = converse(url, user_sound(1.0, 1.0, 5.0))
+        record = converse(url, user_audio(1.0, 1.0, 5.0))
     (speech,) = listen(record).utterances
     assert speech[0] - 2000 > 300  # it waits that long, and the path takes its time
     # Three seconds sent at once are heard for three seconds.
@@ -54,9 +54,9 @@ def test_an_answer_is_heard_and_its_words_are_kept(peer, user_sound, key):
 
 
 @pytest.mark.realtime
-def test_a_barge_in_throws_away_what_waits_and_tells_what_was_heard(peer, user_sound, key):
+def test_a_barge_in_throws_away_what_waits_and_tells_what_was_heard(peer, user_audio, key):
     with peer("realtime", 300) as url:
-        record = converse(url, user_sound(1.0, 1.0, 1.6, 0.5, 1.0))
+        record = converse(url, user_audio(1.0, 1.0, 1.6, 0.5, 1.0))
     first = listen(record).utterances[0]
     assert first[1] - first[0] < 2500
     told = next(e["text"] for e in record.events if e.get("text", "").startswith("heard"))
@@ -66,13 +66,13 @@ def test_a_barge_in_throws_away_what_waits_and_tells_what_was_heard(peer, user_s
 
 
 @pytest.mark.realtime
-def test_the_webrtc_door_sends_a_form_and_its_key(peer, user_sound, key):
+def test_the_webrtc_endpoint_sends_a_form_and_its_key(peer, user_audio, key):
     with peer("echo", 0) as url:
-        record, heard = uvloop.run(
-            call(RealtimeDoor(url), PlayedSound(user_sound(1.5, 1.0, 0.6)), PLAIN, 0)
+        record, result = uvloop.run(
+            call(RealtimeEndpoint(url), PlayedAudio(user_audio(1.5, 1.0, 0.6)), PLAIN, 0)
         )
     assert record.agent_name == f"openai+{url}/v1/realtime/calls?model=gpt-realtime"
-    assert heard.packets > 100
+    assert result.packets > 100
     (speech,) = listen(record).utterances
     assert abs(speech[1] - speech[0] - 1000) < 40
 
@@ -122,8 +122,8 @@ def front():
 
 def test_the_key_goes_to_realtime_servers_and_to_no_other_host(front, key):
     url = f"http://127.0.0.1:{front.server_port}"
-    ProjectDoor(url).open("v=0\r\n", "")
-    opened = RealtimeDoor(f"{url}/v1/realtime/calls?model=m").open("v=0\r\n", "be brief")
+    ProjectEndpoint(url).open("v=0\r\n", "")
+    opened = RealtimeEndpoint(f"{url}/v1/realtime/calls?model=m").open("v=0\r\n", "be brief")
     (_, plain, offer), (_, form, body) = front.seen
     assert "Authorization" not in plain
     assert offer == "v=0\r\n"
@@ -132,17 +132,17 @@ def test_the_key_goes_to_realtime_servers_and_to_no_other_host(front, key):
     assert session == {"type": "realtime", "model": "m", "instructions": "be brief"}
     assert opened.hang_up_url == f"{url}/v1/calls/c1/hangup"
     front.location = "http://elsewhere.example/v1/calls/c1"
-    assert RealtimeDoor(url).open("v=0\r\n", "").hang_up_url == ""
+    assert RealtimeEndpoint(url).open("v=0\r\n", "").hang_up_url == ""
 
 
 def test_a_full_server_is_busy_and_another_error_is_not(front):
-    door = ProjectDoor(f"http://127.0.0.1:{front.server_port}")
+    endpoint = ProjectEndpoint(f"http://127.0.0.1:{front.server_port}")
     front.status, front.body = 503, b'{"error": {"message": "no slot is free"}}'
     with pytest.raises(TargetBusy, match="no slot is free"):
-        door.open("v=0\r\n", "")
+        endpoint.open("v=0\r\n", "")
     front.status = 400
     with pytest.raises(TargetError, match="answers 400") as caught:
-        door.open("v=0\r\n", "")
+        endpoint.open("v=0\r\n", "")
     assert not isinstance(caught.value, TargetBusy)
 
 
@@ -182,19 +182,19 @@ def test_session_times_move_to_the_callers_clock():
 
 
 def test_sound_of_a_flushed_item_is_not_played_and_the_next_item_is():
-    heard = Heard(Timeline(24_000))
-    waiting = WaitingSound(heard)
+    result = CallResult(Timeline(24_000))
+    buffer = PlaybackBuffer(result)
     second = np.full(24_000, 0.5, np.float32)
-    waiting.push("one", second, 0)
-    waiting.push("one", second, 100)
-    assert waiting.flush(36_000) == ("one", 1500)
-    assert waiting.flush(36_000) is None
-    waiting.push("one", second, 36_100)
-    assert heard.timeline.end == 36_000
-    waiting.push("two", second, 40_000)
-    assert heard.timeline.end == 64_000
-    assert waiting.flush(52_000) == ("two", 500)
-    assert heard.gaps == 0
+    buffer.push("one", second, 0)
+    buffer.push("one", second, 100)
+    assert buffer.flush(36_000) == ("one", 1500)
+    assert buffer.flush(36_000) is None
+    buffer.push("one", second, 36_100)
+    assert result.timeline.end == 36_000
+    buffer.push("two", second, 40_000)
+    assert result.timeline.end == 64_000
+    assert buffer.flush(52_000) == ("two", 500)
+    assert result.gaps == 0
 
 
 def test_an_agent_is_named_or_addressed():

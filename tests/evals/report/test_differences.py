@@ -19,19 +19,19 @@ def run(folder, *records, mark="0"):
 
 
 def test_what_differs_between_two_runs_is_found(tmp_path):
-    sound, said = np.linspace(-0.5, 0.5, 240), [{"type": "x"}, {"type": "y"}]
-    other = sound.copy()
+    audio, said = np.linspace(-0.5, 0.5, 240), [{"type": "x"}, {"type": "y"}]
+    other = audio.copy()
     other[120:] += 3 / 32_768
     before = run(
         tmp_path / "before",
-        *(record(sound, said, id) for id in ("same", "sound", "event", "shorter", "alone")),
+        *(record(audio, said, id) for id in ("same", "sound", "event", "shorter", "alone")),
     )
     after = run(
         tmp_path / "after",
-        record(sound, said, "same"),
+        record(audio, said, "same"),
         record(other, said, "sound"),
-        record(sound, [said[0], {"type": "z"}], "event"),
-        record(sound, said[:1], "shorter"),
+        record(audio, [said[0], {"type": "z"}], "event"),
+        record(audio, said[:1], "shorter"),
         mark="1",
     )
     found = {d.scenario: d for d in differences(before, after)}

@@ -1,4 +1,4 @@
-"""The report: what is written is read back, the page stands alone, doubt is not hidden."""
+"""The report: what is written is read back, the page stands alone, uncertainty is not hidden."""
 
 import json
 import re

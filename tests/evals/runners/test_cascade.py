@@ -42,21 +42,21 @@ def of(events: list[Event], type_: str) -> list[Event]:
 @pytest.mark.assets
 def test_a_question_is_answered_in_words_and_the_same_way_twice(cascade, question):
     user = np.pad(question, (LEAD, 5 * USER_RATE_HZ))
-    sound, events = converse(cascade, user)
+    audio, events = converse(cascade, user)
     again, _ = converse(cascade, user)
     [done] = of(events, "reply.done")
     assert "Paris" in done.data["heard_text"]
-    assert np.array_equal(sound, again)
+    assert np.array_equal(audio, again)
 
 
 @pytest.mark.assets
 def test_the_cost_of_the_parts_delays_the_first_sound(cascade, question):
     user = np.pad(question, (LEAD, 5 * USER_RATE_HZ))
-    sound, events = converse(cascade, user)
+    audio, events = converse(cascade, user)
     [ended] = of(events, "user.turn_ended")
     # between the decision and the first sentence the timer is asked twice, 20 ms apart; sound
     # answered at a tick is heard from its end on
-    first_ms = np.flatnonzero(sound)[0] * 1000 / AGENT_RATE_HZ + 80
+    first_ms = np.flatnonzero(audio)[0] * 1000 / AGENT_RATE_HZ + 80
     assert first_ms - ended.at_ms == pytest.approx(20, abs=15)
 
 
@@ -101,5 +101,5 @@ def test_sentences_wait_for_their_turn_and_are_heard_by_share():
     assert playback.heard(700) == "One"
     assert playback.heard(1100) == "One two."
     assert playback.heard(2100) == "One two. Three four."
-    assert np.flatnonzero(playback.sound(80))[0] == 20 * 24
-    assert playback.sound(1040).all()
+    assert np.flatnonzero(playback.audio(80))[0] == 20 * 24
+    assert playback.audio(1040).all()

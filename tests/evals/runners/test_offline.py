@@ -136,8 +136,8 @@ def test_the_local_agent_runs_as_its_session_does() -> None:
     model = parts.load()
     record = run_offline(LocalAgent(model), scenario, seed=2)
     session = Conversation(model, seed=2)
-    sound = [session.tick(pcm).agent_pcm for pcm in record.user.reshape(-1, 1280)]
-    np.testing.assert_array_equal(record.agent[1920:], np.concatenate(sound)[:-1920])
+    audio = [session.tick(pcm).agent_pcm for pcm in record.user.reshape(-1, 1280)]
+    np.testing.assert_array_equal(record.agent[1920:], np.concatenate(audio)[:-1920])
     assert np.abs(record.agent).max() > 0.01
     assert record.heard_text
-    assert len(record.compute_ms) == len(sound)
+    assert len(record.compute_ms) == len(audio)

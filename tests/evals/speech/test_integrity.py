@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 RATE = 24_000
 TICK = RATE * 80 // 1000
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
-def voice(seconds: float = 1.0, seed: int = 0) -> Sound:
+def voice(seconds: float = 1.0, seed: int = 0) -> Audio:
     """A gliding harmonic tone with breath: alike from period to period, never equal."""
     rng = np.random.default_rng(seed)
     time = np.arange(int(seconds * RATE)) / RATE
@@ -36,31 +36,31 @@ def test_silence_has_no_integrity() -> None:
 @settings(max_examples=30, deadline=None)
 @given(start=st.integers(TICK, RATE - 6 * TICK), length_ms=st.integers(6, 380))
 def test_a_hole_of_zeros_is_one_dropout(start: int, length_ms: int) -> None:
-    sound = voice(2.0)
-    sound[start : start + length_ms * RATE // 1000] = 0
-    assert dropouts(sound, RATE) == 1
+    audio = voice(2.0)
+    audio[start : start + length_ms * RATE // 1000] = 0
+    assert dropouts(audio, RATE) == 1
 
 
 def test_a_pause_is_no_dropout() -> None:
-    sound = voice(2.0)
-    sound[RATE : RATE + RATE // 2] = 0
-    assert dropouts(sound, RATE) == 0
+    audio = voice(2.0)
+    audio[RATE : RATE + RATE // 2] = 0
+    assert dropouts(audio, RATE) == 0
 
 
 @pytest.mark.parametrize("lag_ms", [20, 80])
 def test_a_repeated_packet_or_tick_is_a_loop(lag_ms: int) -> None:
-    sound, lag = voice(), lag_ms * RATE // 1000
-    first = sound[RATE // 2 : RATE // 2 + lag]
+    audio, lag = voice(), lag_ms * RATE // 1000
+    first = audio[RATE // 2 : RATE // 2 + lag]
     repeats = -(-160 // lag_ms)
-    sound = np.concatenate([sound[: RATE // 2], *[first] * (repeats + 1), sound[RATE // 2 + lag :]])
-    assert loops(sound, RATE) >= 1
+    audio = np.concatenate([audio[: RATE // 2], *[first] * (repeats + 1), audio[RATE // 2 + lag :]])
+    assert loops(audio, RATE) >= 1
 
 
 def test_clipping_counts_runs_at_full_scale() -> None:
-    sound = voice()
-    sound[100:103] = 1.0
-    sound[200] = 1.0  # a single peak is no clipping
-    assert clipped(sound) == pytest.approx(3 / RATE)
+    audio = voice()
+    audio[100:103] = 1.0
+    audio[200] = 1.0  # a single peak is no clipping
+    assert clipped(audio) == pytest.approx(3 / RATE)
 
 
 def test_a_loud_end_is_cut_off() -> None:

@@ -14,9 +14,9 @@ def tone(hz: float, semitones: float = 0.0, noise: float = 0.0) -> np.ndarray:
     time = np.arange(USER_RATE_HZ) / USER_RATE_HZ
     swing = hz * 2 ** (semitones / 12 * np.sin(2 * np.pi * 2 * time))
     phase = 2 * np.pi * np.cumsum(swing) / USER_RATE_HZ
-    sound = sum(np.sin(k * phase) / k for k in range(1, 10))
+    audio = sum(np.sin(k * phase) / k for k in range(1, 10))
     breath = noise * np.random.default_rng(0).standard_normal(len(time))
-    return (0.1 * (sound + breath)).astype(np.float32)
+    return (0.1 * (audio + breath)).astype(np.float32)
 
 
 @settings(max_examples=25, deadline=None)

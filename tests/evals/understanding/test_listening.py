@@ -44,7 +44,7 @@ def test_the_delay_counts_from_the_last_sample_of_speech(samples: int, late: int
     assert heard.delay_ms == pytest.approx((ticks + late) * 80 - samples / 16)
     assert len(heard.compute_ms) == LEAD_TICKS + ticks + TAIL_TICKS
     assert heard.text == " ".join(["loud"] * ticks)
-    assert heard.letters == "loud"
+    assert heard.characters == "loud"
 
 
 def test_nothing_heard_has_no_delay() -> None:

@@ -45,7 +45,7 @@ class _Mind:
     """Knows every answer, or none."""
 
     def __init__(self, mark: str, knows: bool) -> None:
-        self.mind_mark, self.knows = mark, knows
+        self.llm_mark, self.knows = mark, knows
         self.lora = None
         self.asker = SimpleNamespace(reply_to_text=self._reply)
 
@@ -57,7 +57,7 @@ class _Mind:
 def test_a_finished_run_needs_no_model_and_says_the_same(tmp_path: Path) -> None:
     rows = ResultRows(tmp_path / "rows.jsonl")
     first = text.measure(_Mind("clever", True), rows, 24)
-    nobody = SimpleNamespace(mind_mark="clever", lora=None)
+    nobody = SimpleNamespace(llm_mark="clever", lora=None)
     assert text.measure(nobody, ResultRows(tmp_path / "rows.jsonl"), 24) == first
     assert first.tables[0].rows[0][1] == "100.0 % (100.0 to 100.0)"
 

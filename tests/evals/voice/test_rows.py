@@ -8,7 +8,7 @@ from duplex_evals.voice.drift import long_reply, sentence_ticks
 from duplex_evals.voice.report import plot_steps, results_table, shown
 from duplex_evals.voice.results import voice_results
 from duplex_evals.voice.rows import Row, RowFile
-from duplex_evals.voice.speaking import speak, ticks_until_sound
+from duplex_evals.voice.speaking import speak, ticks_until_audio
 from duplex_evals.voice.spectrogram import mel_picture
 
 from duplex_agent.train.data.text import normalise
@@ -87,8 +87,8 @@ def test_speech_is_timed_and_starts_at_once_when_the_text_is_there() -> None:
     assert speech.first_tick == 0
     assert speech.chars[-1] == len("Good morning, how are you?")
     assert len(speech.cpu_ms) == len(speech.wall_ms) == len(speech.pcm) // 1920
-    assert ticks_until_sound(voice, "... !") is None
-    assert 0 < (ticks_until_sound(voice, "Good morning, how are you?") or 0) <= 5
+    assert ticks_until_audio(voice, "... !") is None
+    assert 0 < (ticks_until_audio(voice, "Good morning, how are you?") or 0) <= 5
 
 
 def test_a_rising_tone_rises_in_the_picture() -> None:

@@ -20,7 +20,7 @@ from duplex_evals.audio.music import festive
 from duplex_evals.audio.noises import make_noise
 from duplex_evals.errors import ClipError
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 SECONDS: Final = 30
 MUSIC: Final = Path("/usr/share/asterisk/moh")
@@ -47,44 +47,44 @@ _FOREIGN: Final = {
 
 
 @dataclass(frozen=True)
-class QuietSound:
+class QuietAudio:
     """``make`` gives float32 [n] at 16 kHz in -1..1; it raises ClipError where it cannot be had."""
 
     group: str
     name: str
-    make: Callable[[], Sound]
+    make: Callable[[], Audio]
 
 
-def without_english() -> list[QuietSound]:
+def without_english() -> list[QuietAudio]:
     """Everything in which no word of English is said, each ``SECONDS`` long."""
     return [
-        QuietSound("silence", "digital silence", partial(_constant, 0.0)),
-        QuietSound("silence", "DC offset of 0.2", partial(_constant, OFFSET)),
-        QuietSound("silence", "a quiet room, -60 dBFS", partial(_noise, "pink", -60)),
-        QuietSound("noise", "white noise, -30 dBFS", partial(_noise, "white", -30)),
-        QuietSound("noise", "pink noise, -20 dBFS", partial(_noise, "pink", -20)),
-        QuietSound("noise", "mains hum, -25 dBFS", partial(_noise, "hum", -25)),
-        QuietSound("noise", "typing, -30 dBFS", partial(_noise, "keys", -30)),
-        QuietSound("noise", "telephone hiss, 8 kHz, -35 dBFS", _hiss),
-        *(QuietSound("people", f"{n}s, one in 3 s", partial(_repeated, n))
+        QuietAudio("silence", "digital silence", partial(_constant, 0.0)),
+        QuietAudio("silence", "DC offset of 0.2", partial(_constant, OFFSET)),
+        QuietAudio("silence", "a quiet room, -60 dBFS", partial(_noise, "pink", -60)),
+        QuietAudio("noise", "white noise, -30 dBFS", partial(_noise, "white", -30)),
+        QuietAudio("noise", "pink noise, -20 dBFS", partial(_noise, "pink", -20)),
+        QuietAudio("noise", "mains hum, -25 dBFS", partial(_noise, "hum", -25)),
+        QuietAudio("noise", "typing, -30 dBFS", partial(_noise, "keys", -30)),
+        QuietAudio("noise", "telephone hiss, 8 kHz, -35 dBFS", _hiss),
+        *(QuietAudio("people", f"{n}s, one in 3 s", partial(_repeated, n))
           for n in ("cough", "breath")),
-        *(QuietSound("music", f"festive tune {n}", partial(_tune, n)) for n in (1, 2)),
-        *(QuietSound("music", f"recording: {name}", partial(_recording, MUSIC / f"{name}.wav"))
+        *(QuietAudio("music", f"festive tune {n}", partial(_tune, n)) for n in (1, 2)),
+        *(QuietAudio("music", f"recording: {name}", partial(_recording, MUSIC / f"{name}.wav"))
           for name in ("macroform-robot_dity", "macroform-the_simplicity",
                        "manolo_camp-morning_coffee", "reno_project-system")),
-        *(QuietSound("another language", f"{name}, synthetic", partial(_foreign, *said))
+        *(QuietAudio("another language", f"{name}, synthetic", partial(_foreign, *said))
           for name, said in _FOREIGN.items()),
-        *(QuietSound("another language", f"Spanish, a woman: {name}",
+        *(QuietAudio("another language", f"Spanish, a woman: {name}",
                      partial(_recording, SPANISH / f"{name}.wav")) for name in _SPANISH_PROMPTS),
     ]  # fmt: skip
 
 
-def shouted(speech: Sound) -> Sound:
+def shouted(speech: Audio) -> Audio:
     """30 dB more than fits: most samples of a vowel are clipped."""
     return np.asarray(np.clip(speech * np.float32(10 ** (30 / 20)), -1, 1), np.float32)
 
 
-def telephoned(speech: Sound) -> Sound:
+def telephoned(speech: Audio) -> Audio:
     """An old line: 8 kHz, 300-3400 Hz, mu-law, hiss 25 dB below the speech."""
     hiss = make_noise("white", len(speech), np.random.default_rng(1))
     noisy = speech + hiss * np.float32(0.5 * 10 ** (-25 / 20))
@@ -94,12 +94,12 @@ def telephoned(speech: Sound) -> Sound:
     return np.clip(np.pad(back, (0, max(0, len(speech) - len(back))))[: len(speech)], -1, 1)
 
 
-def offset(speech: Sound) -> Sound:
+def offset(speech: Audio) -> Audio:
     """A broken sound card: 0.2 added to every sample."""
     return np.clip(speech + np.float32(OFFSET), -1, 1)
 
 
-STRAINS: Final[dict[str, Callable[[Sound], Sound]]] = {
+STRAINS: Final[dict[str, Callable[[Audio], Audio]]] = {
     "as it is": lambda speech: speech,
     "shouted: 30 dB too loud, clipped": shouted,
     "telephone: 8 kHz, mu-law, hiss at 25 dB": telephoned,
@@ -107,39 +107,39 @@ STRAINS: Final[dict[str, Callable[[Sound], Sound]]] = {
 }
 
 
-def _constant(value: float) -> Sound:
+def _constant(value: float) -> Audio:
     return np.full(_SAMPLES, value, np.float32)
 
 
-def _noise(name: str, dbfs: float) -> Sound:
-    sound = make_noise(name, _SAMPLES, np.random.default_rng(0))
-    return np.asarray(np.clip(sound * 10 ** ((dbfs + 20) / 20), -1, 1), np.float32)
+def _noise(name: str, dbfs: float) -> Audio:
+    audio = make_noise(name, _SAMPLES, np.random.default_rng(0))
+    return np.asarray(np.clip(audio * 10 ** ((dbfs + 20) / 20), -1, 1), np.float32)
 
 
-def _hiss() -> Sound:
+def _hiss() -> Audio:
     return telephoned(_noise("white", -35))
 
 
-def _repeated(name: str) -> Sound:
+def _repeated(name: str) -> Audio:
     rng = np.random.default_rng(0)
-    sound = np.zeros(_SAMPLES, np.float32)
+    audio = np.zeros(_SAMPLES, np.float32)
     for start in range(USER_RATE_HZ, _SAMPLES - USER_RATE_HZ, 3 * USER_RATE_HZ):
         length = round(rng.uniform(0.4, 0.8) * USER_RATE_HZ)
-        sound[start : start + length] = np.clip(make_noise(name, length, rng), -1, 1)
-    return sound
+        audio[start : start + length] = np.clip(make_noise(name, length, rng), -1, 1)
+    return audio
 
 
-def _tune(seed: int) -> Sound:
+def _tune(seed: int) -> Audio:
     return festive(_SAMPLES, np.random.default_rng(seed)) * np.float32(0.5)
 
 
-def _recording(file: Path) -> Sound:
+def _recording(file: Path) -> Audio:
     if not file.is_file():
         raise ClipError(f"no {file}; install it: apt-get install {_PACKAGES[file.parent]}")
     return np.asarray(read_audio(file, USER_RATE_HZ)[:_SAMPLES], np.float32)
 
 
-def _foreign(voice: str, text: str) -> Sound:
+def _foreign(voice: str, text: str) -> Audio:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "speech.wav"
         command = ["espeak-ng", "-v", voice, "-s", "150", "-w", str(out), text]

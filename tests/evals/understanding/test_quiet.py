@@ -6,7 +6,7 @@ from duplex_evals.audio.music import festive
 from duplex_evals.errors import ClipError
 from duplex_evals.understanding.ear_clips import synthetic
 from duplex_evals.understanding.quiet import converse
-from duplex_evals.understanding.quiet_sounds import SECONDS, STRAINS, without_english
+from duplex_evals.understanding.quiet_audio import SECONDS, STRAINS, without_english
 from duplex_evals.understanding.remarks import calibrate, remarks
 from duplex_evals.understanding.sentence_embedding import embed
 from duplex_evals.understanding.subject import Subject
@@ -54,17 +54,17 @@ def test_sentences_alike_lie_closer_than_others_and_nothing_is_like_nothing() ->
     assert not empty.any()
 
 
-def test_every_quiet_sound_fits_into_the_microphone() -> None:
-    for sound in without_english():
+def test_all_quiet_audio_fits_into_the_microphone() -> None:
+    for audio in without_english():
         try:
-            pcm = sound.make()
+            pcm = audio.make()
         except ClipError as missing:
             assert "install" in str(missing) or "espeak" in str(missing)  # noqa: PT017
             continue
-        assert pcm.dtype == np.float32, sound.name
-        assert len(pcm) == SECONDS * 16_000, sound.name
-        assert np.abs(pcm).max() <= 1, sound.name
-        assert np.array_equal(pcm, sound.make()), sound.name
+        assert pcm.dtype == np.float32, audio.name
+        assert len(pcm) == SECONDS * 16_000, audio.name
+        assert np.abs(pcm).max() <= 1, audio.name
+        assert np.array_equal(pcm, audio.make()), audio.name
 
 
 def test_a_tune_follows_its_seed_and_has_no_gap() -> None:
