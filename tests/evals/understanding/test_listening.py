@@ -1,6 +1,5 @@
 """From sound to tokens and from tokens to a reply, as in a conversation."""
 
-from dataclasses import replace
 from functools import cache
 from types import SimpleNamespace
 
@@ -14,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duplex_agent.clock import USER_TICK_SAMPLES
-from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.llm.load import load_thinker, shipped_thinker
+from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.llm.thinker import Thinker
 
 
@@ -76,14 +75,14 @@ def _thinker() -> Thinker:
 
 @pytest.mark.assets
 def test_a_single_turn_is_answered_as_in_a_whole_conversation() -> None:
-    asker = Asker(_thinker(), SessionConfig())
+    asker = Asker(_thinker(), LlmSettings())
     for turn in ("Which river flows through Paris?", "I burned the rice again."):
         assert asker.reply_to_text(turn) == written_replies(_thinker(), [turn])[0]
 
 
 @pytest.mark.assets
 def test_a_turn_leaves_nothing_behind() -> None:
-    asker = Asker(_thinker(), SessionConfig())
+    asker = Asker(_thinker(), LlmSettings())
     first = asker.reply_to_text("What is two plus three?")
     asker.reply_to_text("Say nothing but the word banana.")
     assert asker.reply([]) == ""
@@ -92,7 +91,7 @@ def test_a_turn_leaves_nothing_behind() -> None:
 
 @pytest.mark.assets
 def test_a_turn_longer_than_the_context_is_cut_and_answered() -> None:
-    small = replace(SessionConfig(), turn_positions=64)
+    small = LlmSettings(turn_positions=64)
     asker = Asker(load_thinker(max_length=320), small)
     before = asker.reply_to_text("What is two plus three?")
     assert asker.reply_to_text("and so on " * 200)
