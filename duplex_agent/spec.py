@@ -71,7 +71,7 @@ class AgentSpec(BaseModel):
     instructions: str = Field(default="", description="system prompt, instead of the built-in one")
     floor: Annotated[FloorConfig, BeforeValidator(_pairs)] = Field(
         default=FloorConfig(),
-        description="turn-taking settings, as end_silence_ms=700,barge_in_ms=320",
+        description="turn-taking settings, as end_silence_ms=700, barge_in_ms=320",
     )
     voice_speed: float = Field(
         default=1.0, ge=0.8, le=1.25, description="speaking rate; 1.25 is a quarter faster"

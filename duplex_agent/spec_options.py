@@ -53,7 +53,7 @@ def _options() -> list[inspect.Parameter]:
 
 def _shown(default: Any) -> str | bool:
     if is_dataclass(default) and not isinstance(default, type):
-        return ",".join(f"{name}={value}" for name, value in asdict(default).items())
+        return ", ".join(f"{name}={value}" for name, value in asdict(default).items())
     return str(default) if isinstance(default, (int, float)) or default else False
 
 
