@@ -5,6 +5,8 @@ import pytest
 
 from duplex_agent.ear.whisper_decoder import WhisperDecoder
 
+pytestmark = pytest.mark.assets
+
 WRITTEN = [1867, 318]  # " What is"
 
 

@@ -46,6 +46,7 @@ def suite(tmp_path) -> Path:
     return file
 
 
+@pytest.mark.assets
 def test_a_run_writes_its_report_and_passes(duplex_evals, suite, tmp_path):
     code, said = duplex_evals("run", suite, "--agent", "scripted", "--out", tmp_path / "o")
     assert code == 0, said
@@ -53,6 +54,7 @@ def test_a_run_writes_its_report_and_passes(duplex_evals, suite, tmp_path):
     assert {"report.json", "report.md", "report.html", "results.jsonl", "records"} <= written
 
 
+@pytest.mark.assets
 def test_a_gate_that_fails_gives_1(duplex_evals, suite, tmp_path):
     gates = tmp_path / "gates.yaml"
     gates.write_text("- {result: voice_to_voice_answered_p50, max: 100}\n")
@@ -63,6 +65,7 @@ def test_a_gate_that_fails_gives_1(duplex_evals, suite, tmp_path):
     assert "FAIL  voice_to_voice_answered_p50" in said
 
 
+@pytest.mark.assets
 def test_a_missing_clip_gives_1_and_names_it(duplex_evals, suite, tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     broken = {**SCENARIO, "id": "broken", "items": [dict(SCENARIO["items"][0])]}
@@ -111,6 +114,7 @@ def test_what_is_no_run_cannot_be_compared(duplex_evals, tmp_path):
     assert "no report.json" in said
 
 
+@pytest.mark.system
 def test_the_list_names_every_suite(duplex_evals):
     code, said = duplex_evals("list")
     assert code == 0

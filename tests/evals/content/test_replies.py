@@ -9,6 +9,8 @@ from duplex_evals.content.replies import replies
 from duplex_evals.conversation.record import Placed, Record
 from duplex_evals.conversation.scenario import Scenario
 
+pytestmark = pytest.mark.assets
+
 
 def record(
     agent: list[tuple[int, int]],

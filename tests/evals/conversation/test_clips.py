@@ -90,6 +90,7 @@ def test_files_without_sound_are_refused(tmp_path: Path) -> None:
             load_clip(Clip(file=str(tmp_path / f"{name}.wav")))
 
 
+@pytest.mark.system
 def test_a_spoken_clip_is_the_same_from_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +125,7 @@ def test_every_noise_follows_its_seed(name: str) -> None:
     assert np.sqrt((made[0] ** 2).mean()) == pytest.approx(0.1, rel=1e-3)
 
 
+@pytest.mark.system
 def test_human_recordings_come_with_what_is_said() -> None:
     assert transcripts("asterisk")["vm-goodbye"] == "Goodbye"
     assert transcripts("librivox")["0880"] == "he was not an ill disposed young man"

@@ -47,6 +47,7 @@ def run_folder(tmp_path_factory) -> Path:
     return out
 
 
+@pytest.mark.assets
 def test_a_report_is_read_back_as_it_was_written(run_folder, tmp_path):
     report = read_report(run_folder)
     write_report(report, tmp_path)
@@ -57,6 +58,7 @@ def test_a_report_is_read_back_as_it_was_written(run_folder, tmp_path):
     assert report.failures == {"no such clip": ["lost"]}
 
 
+@pytest.mark.assets
 def test_a_report_states_what_it_was_made_with(run_folder):
     meta = read_report(run_folder).meta
     for key in ("commit", "weights_sha256", "floor", "asr", "normaliser", "machine", "seed"):
@@ -64,6 +66,7 @@ def test_a_report_states_what_it_was_made_with(run_folder):
     assert meta["segments"]["detector"]
 
 
+@pytest.mark.assets
 def test_results_hold_one_line_for_every_conversation(run_folder):
     lines = (run_folder / "results.jsonl").read_text("utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
@@ -72,6 +75,7 @@ def test_results_hold_one_line_for_every_conversation(run_folder):
     assert rows[1]["error"] == "no such clip"
 
 
+@pytest.mark.assets
 def test_the_page_needs_nothing_outside_it_and_runs_no_words(run_folder):
     page = (run_folder / "report.html").read_text("utf-8")
     outside = re.findall(r'(?:src|href)="([^"]*)"', page)
@@ -82,6 +86,7 @@ def test_the_page_needs_nothing_outside_it_and_runs_no_words(run_folder):
     assert "&lt;script&gt;" in page
 
 
+@pytest.mark.assets
 def test_a_comparison_finds_the_sound_of_each_run(run_folder, tmp_path):
     report = read_report(run_folder)
     write_comparison([report, report], [run_folder, run_folder], tmp_path)
@@ -91,6 +96,7 @@ def test_a_comparison_finds_the_sound_of_each_run(run_folder, tmp_path):
     assert all((tmp_path / source).is_file() for source in sources)
 
 
+@pytest.mark.assets
 def test_a_report_of_the_first_version_is_read(run_folder, tmp_path):
     document = json.loads((run_folder / "report.json").read_text("utf-8"))
     document["schema"] = "duplex-evals report 1"
