@@ -91,11 +91,7 @@ def test_a_turn_leaves_nothing_behind() -> None:
 
 @pytest.mark.assets
 def test_a_turn_longer_than_the_context_is_cut_and_answered() -> None:
-<<<<<<< HEAD
     small = LlmSettings(turn_positions=64)
-=======
-    small = replace(LlmSettings(), turn_positions=64)
->>>>>>> 8bda00d (Documents after the moves of kernels and replies; the asker's tests give it its settings)
     asker = Asker(load_thinker(max_length=320), small)
     before = asker.reply_to_text("What is two plus three?")
     assert asker.reply_to_text("and so on " * 200)
