@@ -36,7 +36,7 @@ EVENT_TYPES: dict[str, tuple[str, ...]] = {
     "user.speech_started": ("start_ms",),
     "user.speech_stopped": ("end_ms",),
     "user.transcript.delta": ("text", "start_ms", "end_ms"),
-    "user.transcript.taken_back": ("text", "words"),
+    "user.transcript.revised": ("text", "words"),
     "user.turn_ended": ("text", "end_ms", "reason"),
     "reply.started": ("reply_id", "response_ms"),
     "reply.text.delta": ("reply_id", "text"),

@@ -27,12 +27,12 @@ class Detect:
 class Encode:
     """Hear a tick ``pcm`` [1280]. Gives a `Hearing`; ``state`` is the ear's.
 
-    ``commit``: the words given so far are being answered, none of them is revised any more.
+    ``finalize``: the words given so far are being answered, none of them is revised any more.
     """
 
     state: Any
     pcm: NDArray[np.float32]
-    commit: bool = False
+    finalize: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,7 +171,7 @@ class DuplexSession:
             played_ms = self.now_ms + TICK_MS - self._config.playout_delay_ms
         answered, self._answered = self._answered, False
         speech: float = yield Detect(self._vad, pcm)
-        hearing: Hearing = yield Encode(self._ear, pcm, commit=answered)
+        hearing: Hearing = yield Encode(self._ear, pcm, finalize=answered)
         self._decide(self._evidence(speech, hearing), played_ms)
         if not self._replies.replying:
             self._record.prefill(self._config.read_per_tick)
@@ -259,9 +259,9 @@ class DuplexSession:
 
     def _hear(self, hearing: Hearing) -> None:
         """Give the LLM the words of the open turn."""
-        if hearing.words or hearing.taken_back:
+        if hearing.words or hearing.revised:
             self._replies.drop_speculation()
-        # A letter heard in the silence unsettles the ear for a while and is seldom one of a word.
+        # A CTC character in the silence unsettles the ear for a while and seldom belongs to a word.
         went_on = self._floor.speaking or hearing.words
         self._understood = hearing.settled or (self._understood and not went_on)
         turn = None if self._replies.replying else self._turn
@@ -270,7 +270,7 @@ class DuplexSession:
         if revised:
             text = "".join(word.text for word in revised)
             self._record.revise(sum(len(word.embeddings) for word in revised), len(text))
-            self._timeline.emit("user.transcript.taken_back", text=text, words=len(revised))
+            self._timeline.emit("user.transcript.revised", text=text, words=len(revised))
         if words:
             self._take(words)
 

@@ -36,9 +36,9 @@ class TurnWords:
         ``first``: the tick in which the turn begins, None while no words are wanted.
         """
         given = self.given if first == self.first else ()
-        unheard = min(hearing.taken_back, len(self.waiting))
+        unheard = min(hearing.revised, len(self.waiting))
         waiting = self.waiting[: len(self.waiting) - unheard] + hearing.words
-        right = max(len(given) - (hearing.taken_back - unheard), 0)
+        right = max(len(given) - (hearing.revised - unheard), 0)
         revised, given = given[right:], given[:right]
         since = tick - RECENT_TICKS if first is None else first
         kept = tuple(word for word in waiting if word.last_tick >= since)

@@ -1,4 +1,4 @@
-"""Writes the ear's encoder for ONNX Runtime on the CPU: one graph hears whole sounds, one a tick.
+"""Writes the ear's encoder for ONNX Runtime on the CPU: a graph of whole sentences, one of a tick.
 
 In the tick's graph every layer takes four features in and gives four out. One with look-ahead gives
 those that waited since the tick before; its input waits for the next. Keys and values of the ticks
@@ -20,10 +20,10 @@ from duplex_agent.runtime.onnx_graph import Graph, Shape, Weights, quantize_rows
 from duplex_agent.runtime.onnx_session import Precision
 
 
-def whole_sound_graph(encoder: EncoderWeights, precision: Precision) -> onnx.ModelProto:
-    """``mel`` [1, 80, 2 + 8 n] and ``places`` [1, 4 n, width] -> ``features`` [1, 4 n, width].
+def full_context_graph(encoder: EncoderWeights, precision: Precision) -> onnx.ModelProto:
+    """``mel`` [1, 80, 2 + 8 n] and ``positions`` [1, 4 n, width] -> ``features`` [1, 4 n, width].
 
-    The first two frames come before the sound, as in the encoder's own pass.
+    The first two frames come before the audio, as in the encoder's own pass.
     """
     weights, config = encoder.arrays, encoder.config
     graph = Graph("ear", precision, quantize_rows)
@@ -38,7 +38,7 @@ def whole_sound_graph(encoder: EncoderWeights, precision: Precision) -> onnx.Mod
         x = rest_of_layer(graph, weights, name, x, mixed)
     features = norm(graph, weights, "norm", x, "features")
     return graph.model(
-        {"mel": [1, MELS, "frames"], "places": [1, "n", config.width]},
+        {"mel": [1, MELS, "frames"], "positions": [1, "n", config.width]},
         {features: [1, "n", config.width]},
     )
 
@@ -46,8 +46,8 @@ def whole_sound_graph(encoder: EncoderWeights, precision: Precision) -> onnx.Mod
 def tick_graph(
     encoder: EncoderWeights, look_ahead_ticks: int, precision: Precision
 ) -> onnx.ModelProto:
-    """``mel`` [1, 80, 2 + 8], ``places`` [1, 4, width] and what the last tick left behind ->
-    ``features`` [1, 4, width], ``letters`` [1, 4, characters] and what the next tick needs.
+    """``mel`` [1, 80, 2 + 8], ``positions`` [1, 4, width] and what the last tick left behind ->
+    ``features`` [1, 4, width], ``log_probs`` [1, 4, characters] and what the next tick needs.
 
     Left behind are ``conv`` [1, width, 1] and of every layer ``keys`` and ``values`` [1, seen,
     width], and ``waiting`` [1, 4, width] where it has look-ahead. ``hidden`` [1, 1, 4, seen + 4] is
@@ -56,9 +56,12 @@ def tick_graph(
     weights, config = encoder.arrays, encoder.config
     graph = Graph("ear_tick", precision, quantize_rows)
     four, side = [1, FEATURES_PER_TICK, config.width], [1, "seen", config.width]
-    inputs: dict[str, Shape] = {"mel": [1, MELS, "frames"], "places": four}
+    inputs: dict[str, Shape] = {"mel": [1, MELS, "frames"], "positions": four}
     inputs["conv"] = [1, config.width, 1]
-    outputs: dict[str, Shape] = {"features": four, "letters": [1, FEATURES_PER_TICK, "characters"]}
+    outputs: dict[str, Shape] = {
+        "features": four,
+        "log_probs": [1, FEATURES_PER_TICK, "characters"],
+    }
     outputs["next_conv"] = [1, config.width, 1]
     conv, x = _convolved(graph, weights, "conv")
     newest = graph.constant("newest", np.array([-1], np.int64))
@@ -95,15 +98,17 @@ def tick_graph(
     features = norm(graph, weights, "norm", x, "features")
     first = graph.exact_linear("first", features, *linear(weights, "characters.0"))
     graph.exact_linear(
-        "letter", graph.node("Gelu", [first], ["first.gelu"]), *linear(weights, "characters.2")
+        "character_logits",
+        graph.node("Gelu", [first], ["first.gelu"]),
+        *linear(weights, "characters.2"),
     )
-    graph.node("LogSoftmax", ["letter"], ["letters"], "", axis=-1)
+    graph.node("LogSoftmax", ["character_logits"], ["log_probs"], "", axis=-1)
     return graph.model(inputs, outputs)
 
 
 def _convolved(graph: Graph, weights: Weights, before: str) -> tuple[str, str]:
-    """Whisper's two convolutions over time, with the places added; ``before``: what the first one
-    made of the frame before. Names of what the first one made, and of the features.
+    """Whisper's two convolutions over time, with the positional embeddings added; ``before``: what
+    the first one made of the frame before. Names of what the first one made, and of the features.
     """
     kernel = [graph.constant(name, weights[name]) for name in ("conv1.weight", "conv1.bias")]
     graph.node("Conv", ["mel", *kernel], ["conv1"], "")
@@ -113,4 +118,4 @@ def _convolved(graph: Graph, weights: Weights, before: str) -> tuple[str, str]:
     graph.node("Conv", [first, *kernel], ["conv2"], "", strides=[2])
     graph.node("Gelu", ["conv2"], ["conv2.gelu"])
     graph.node("Transpose", ["conv2.gelu"], ["convolved"], "", perm=[0, 2, 1])
-    return first, graph.node("Add", ["convolved", "places"], ["placed"], "")
+    return first, graph.node("Add", ["convolved", "positions"], ["with_positions"], "")

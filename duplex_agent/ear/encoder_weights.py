@@ -35,13 +35,13 @@ def load_weights(path: Path) -> EncoderWeights:
     return EncoderWeights(arrays)
 
 
-def between(ear: EncoderWeights, whisper: dict[str, Array], share: float) -> EncoderWeights:
-    """An encoder whose weights are ``share`` of ``ear``'s and the rest of ``whisper``'s.
+def between(ear: EncoderWeights, whisper: dict[str, Array], weight: float) -> EncoderWeights:
+    """An encoder whose weights are ``weight`` of ``ear``'s and the rest of ``whisper``'s.
 
     The character head, which Whisper has not, is ``ear``'s. Raises CheckpointError where the two
     have other sizes.
     """
-    rest = np.float32(1 - share)
+    rest = np.float32(1 - weight)
     arrays = dict(ear.arrays)
     for name, theirs in whisper.items():
         own = arrays.get(name)

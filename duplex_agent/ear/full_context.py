@@ -1,11 +1,11 @@
-"""The second pass: in a pause all of the sentence is heard once more, nothing of it hidden.
+"""Full-context re-decode: in a pause the encoder runs once more over the whole sentence.
 
-What an encoder hears tick by tick is good enough to follow a speaker, not to answer one. Once a
-pause has come the sound that follows need not be waited for, and the whole sentence can attend to
-itself, as in two-pass recognition (arXiv 1908.10992) with cascaded encoders (arXiv 2010.14606).
+Streaming features are good enough to follow a speaker, not to answer one. In a pause no more audio
+has to be waited for, and every feature may attend to the whole sentence, as in two-pass recognition
+(arXiv 1908.10992) with cascaded encoders (arXiv 2010.14606).
 
 Its weights lie halfway between Whisper's own and the streaming ear's (arXiv 2109.01903): the ear
-learnt from synthetic voices and knows short sounds and noise, Whisper knows people.
+learnt from synthetic voices and knows short sentences and noise, Whisper knows people.
 """
 
 from collections.abc import Sequence
@@ -26,16 +26,16 @@ SILENCE_TICKS: Final = 50
 """Ticks of silence behind every sentence: the decoder stops where a recording comes to rest."""
 
 
-class SecondPass:
-    """An encoder that hears whole sentences, on ONNX Runtime."""
+class FullContext:
+    """An encoder with full context over whole sentences, on ONNX Runtime."""
 
     def __init__(self, graph: Model, config: EarConfig | None = None) -> None:
-        """``graph``: ``encoder_graph.whole_sound_graph`` of an encoder with those sizes.
+        """``graph``: ``encoder_graph.full_context_graph`` of an encoder with those sizes.
 
         Raises CheckpointError when ONNX Runtime cannot run it.
         """
         config = config or EarConfig()
-        self._places = sinusoids(config.positions, config.width)
+        self._positions = sinusoids(config.positions, config.width)
         self._session = open_session(graph)
 
     @cached_property
@@ -44,10 +44,10 @@ class SecondPass:
         return self.features([np.zeros(USER_TICK_SAMPLES, np.float32)] * SILENCE_TICKS)
 
     def features(self, ticks: Sequence[Array]) -> Array:
-        """Features [4 n, width] of n ``ticks`` [1280] of sound."""
+        """Features [4 n, width] of n ``ticks`` [1280] of audio."""
         pcm = np.concatenate([np.zeros(TAIL_SAMPLES, np.float32), *ticks])
         mel = np.pad(log_mel(pcm), ((2, 0), (0, 0)))
-        places = self._places[: FEATURES_PER_TICK * len(ticks)]
-        feeds = {"mel": np.ascontiguousarray(mel.T)[None], "places": places[None]}
+        positions = self._positions[: FEATURES_PER_TICK * len(ticks)]
+        feeds = {"mel": np.ascontiguousarray(mel.T)[None], "positions": positions[None]}
         [features] = self._session.run(None, feeds)
         return np.asarray(features[0])

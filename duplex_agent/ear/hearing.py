@@ -1,4 +1,4 @@
-"""What an ear says after each tick: the words that became certain, and whether any are pending."""
+"""What an ear says after each tick: the committed words, and whether any are pending."""
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal, Protocol
@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 LOOK_AHEADS: Final = (1, 2, 4)
-"""Ticks that an ear may be told to hear ahead: more is later and more exact."""
+"""Look-aheads of an ear in ticks: more is later and more exact."""
 DEFAULT_LOOK_AHEAD: Final = 4
 TokenKind = Literal["words", "12.5hz", "6.25hz"]
 """What the thinker is told: embeddings of the words as spelled, or the neural adapter's tokens."""
@@ -31,19 +31,18 @@ class HeardWord:
 
 @dataclass(frozen=True)
 class Hearing:
-    """One tick's words. ``settled``: nothing that was said so far waits for more sound.
+    """The words committed in one tick. ``settled``: none that was said so far waits for more audio.
 
-    ``taken_back``: of the words given out before, the last so many were misheard; ``words`` stand
-    in their place.
+    ``revised``: so many of the last words committed before are replaced by ``words``.
     """
 
     words: tuple[HeardWord, ...] = ()
     settled: bool = True
-    taken_back: int = 0
+    revised: int = 0
 
 
 class Ear(Protocol):
-    """Sound to words in continuous tokens, ``look_ahead_ticks`` and more after they were said."""
+    """Audio to words in continuous tokens, ``look_ahead_ticks`` or more after they were said."""
 
     @property
     def look_ahead_ticks(self) -> int: ...
@@ -51,15 +50,15 @@ class Ear(Protocol):
     def new_state(self) -> Any: ...
 
     def step(self, state: Any, pcm: NDArray[np.float32]) -> Hearing:
-        """Take a tick [1280], give the words that are certain now and were not before."""
+        """Take a tick [1280], give the newly committed words."""
         ...
 
-    def commit(self, state: Any) -> None:
-        """What was given out is being answered: none of it can be taken back any more."""
+    def finalize(self, state: Any) -> None:
+        """The committed words are being answered: they are final."""
         ...
 
 
 def follow(words: list[HeardWord], hearing: Hearing) -> None:
-    """Bring ``words``, all that an ear has given so far, up to date."""
-    del words[len(words) - hearing.taken_back :]
+    """Bring ``words``, all that an ear has committed so far, up to date."""
+    del words[len(words) - hearing.revised :]
     words += hearing.words

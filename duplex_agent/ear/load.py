@@ -28,7 +28,7 @@ def load_ear(
     thinker: str = DEFAULT_MODEL,
     path: Path = WEIGHTS,
 ) -> StreamingEar:
-    """The shipped ear, hearing 1, 2 or 4 ticks of 80 ms ahead, in the embeddings of ``thinker``.
+    """The shipped ear with a look-ahead of 1, 2 or 4 ticks, in the embeddings of ``thinker``.
 
     Raises CheckpointError for another look-ahead, other ``tokens`` or damaged weights, and
     AssetError.
@@ -38,9 +38,9 @@ def load_ear(
     prepared = prepared_ear(path, look_ahead_ticks)
     language = find_language_model(thinker)
     text = prepared_text(language)
-    # First, for what reading it takes for a moment is then used by the rest.
+    # First: the memory that loading it takes for a moment is then used by the rest.
     tokenizer = text.tokenizer
-    transcriber = Transcriber(_decoder(), prepared.silence(), prepared.second_pass())
+    transcriber = Transcriber(_decoder(), prepared.silence(), prepared.full_context())
     ear = StreamingEar(prepared.encoder(), transcriber, tokenizer, text.rows)
     if tokens == "words":
         return ear

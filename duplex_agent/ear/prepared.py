@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from duplex_agent import assets
 from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.ear.adapter.tick_adapter import TickAdapter
-from duplex_agent.ear.full_context import SILENCE_TICKS, SecondPass
+from duplex_agent.ear.full_context import SILENCE_TICKS, FullContext
 from duplex_agent.ear.hearing import LOOK_AHEADS
 from duplex_agent.ear.tick_encoder import TickEncoder
 from duplex_agent.errors import CheckpointError
 from duplex_agent.runtime import checkpoint
 from duplex_agent.runtime.disk_cache import derived_folder
 
-EAR_SHARE: Final = 0.5
-"""Of the ear's own weights in the second pass, the rest being Whisper's."""
+EAR_WEIGHT: Final = 0.5
+"""Weight of the ear's own parameters in the full-context encoder; the rest is Whisper's."""
 
 _WHISPER: Final = "whisper-tiny.en"
 # Raise it whenever files of an older one must not be used any more.
-_VERSION: Final = 1
+_VERSION: Final = 2
 _GRAPH_FILE: Final = "graph.onnx"
 _SILENCE_FILE: Final = "silence.npy"
 _TOKEN_FILE: Final = "token.onnx"
@@ -42,21 +42,21 @@ class PreparedEar:
     """An ear at one look-ahead, in two folders."""
 
     look_ahead_ticks: int
-    tick: Path
-    full_context: Path
+    tick_folder: Path
+    full_context_folder: Path
 
     def encoder(self) -> TickEncoder:
         """The encoder in step with the clock; raises CheckpointError."""
-        return TickEncoder(self.tick / _GRAPH_FILE, self.look_ahead_ticks)
+        return TickEncoder(self.tick_folder / _GRAPH_FILE, self.look_ahead_ticks)
 
     def silence(self) -> Array:
         """What the encoder, in full precision, makes of four seconds of silence, [200, width]."""
-        features: Array = np.load(self.tick / _SILENCE_FILE)
+        features: Array = np.load(self.tick_folder / _SILENCE_FILE)
         return features
 
-    def second_pass(self) -> SecondPass:
-        """The second pass; raises CheckpointError."""
-        return SecondPass(self.full_context / _GRAPH_FILE)
+    def full_context(self) -> FullContext:
+        """The encoder of the full-context pass; raises CheckpointError."""
+        return FullContext(self.full_context_folder / _GRAPH_FILE)
 
 
 def prepared_ear(path: Path, look_ahead_ticks: int) -> PreparedEar:
@@ -80,7 +80,7 @@ def prepared_ear(path: Path, look_ahead_ticks: int) -> PreparedEar:
     )
 
 
-def prepared_adapter(path: Path, table: Array, backbone: str) -> TickAdapter:
+def prepared_adapter(path: Path, table: Array, thinker: str) -> TickAdapter:
     """The adapter in ``path`` for the thinker with embeddings ``table`` and that fingerprint.
 
     Raises AssetError, and CheckpointError for a damaged file or another thinker's.
@@ -92,12 +92,12 @@ def prepared_adapter(path: Path, table: Array, backbone: str) -> TickAdapter:
         from duplex_agent.runtime.onnx_graph import write_model
 
         _note("adapter")
-        weights = load_adapter(table, backbone, path)
+        weights = load_adapter(table, thinker, path)
         write_model(listening_graph(weights), folder / _GRAPH_FILE)
         write_model(token_graph(weights), folder / _TOKEN_FILE)
         np.save(folder / _BLANK_FILE, weights.arrays["blank_vector"])
 
-    folder = derived_folder(f"adapter-{checkpoint.fingerprint(path)}-{backbone}-v{_VERSION}", build)
+    folder = derived_folder(f"adapter-{checkpoint.fingerprint(path)}-{thinker}-v{_VERSION}", build)
     blank_vector: Array = np.load(folder / _BLANK_FILE)
     return TickAdapter(folder / _GRAPH_FILE, folder / _TOKEN_FILE, blank_vector)
 
@@ -119,15 +119,15 @@ def _tick_builder(path: Path, look_ahead_ticks: int) -> Callable[[Path], None]:
 
 def _full_context_builder(path: Path) -> Callable[[Path], None]:
     def build(folder: Path) -> None:
-        from duplex_agent.ear.encoder_graph import whole_sound_graph
+        from duplex_agent.ear.encoder_graph import full_context_graph
         from duplex_agent.ear.encoder_weights import between, load_weights
         from duplex_agent.ear.whisper_weights import encoder_state
         from duplex_agent.runtime.onnx_graph import write_model
 
-        _note("second pass")
+        _note("full-context pass")
         whisper = encoder_state(assets.path(_WHISPER))
-        weights = between(load_weights(path), whisper, EAR_SHARE)
-        write_model(whole_sound_graph(weights, "fp32"), folder / _GRAPH_FILE)
+        weights = between(load_weights(path), whisper, EAR_WEIGHT)
+        write_model(full_context_graph(weights, "fp32"), folder / _GRAPH_FILE)
 
     return build
 

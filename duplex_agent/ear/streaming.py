@@ -1,8 +1,8 @@
-"""The streaming ear: 80 ms of sound in, the continuous tokens that became certain with it out.
+"""The streaming ear: 80 ms of audio in, the continuous tokens of newly committed words out.
 
-Encoder and character head give features and letters a few ticks late; the transcriber turns them
-into words; a word is a few tokens in the thinker's embedding space: those of its spelling, or what
-the neural adapter made of its ticks.
+Encoder and character head give features and CTC characters a few ticks late; the transcriber turns
+them into words; a word is a few tokens in the thinker's embedding space: those of its spelling, or
+what the neural adapter made of its ticks.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,10 +26,11 @@ Embeddings = Callable[[Sequence[int]], NDArray[np.float32]]
 """Token ids to their embeddings [n, width]."""
 
 _FLUSH_TICKS: Final = 12
-# The thinker takes a word that is half another one for neither: the likeliest counts for more.
-_SURENESS: Final = 3
-# Whisper counts places from the beginning of a recording, and knows 1,500 of them.
-_PLACES_IN_SILENCE: Final = 400
+# The thinker understands an even mixture of two words as neither of them: alternative probabilities
+# are sharpened with this exponent.
+_SHARPNESS: Final = 3
+# Whisper has 1,500 positional embeddings, counted from the beginning of a recording.
+_POSITIONS_IN_SILENCE: Final = 400
 
 
 @dataclass
@@ -83,7 +84,7 @@ class StreamingEar:
 
     @property
     def look_ahead_ticks(self) -> int:
-        """Ticks of sound that must follow a tick before its letters are known."""
+        """Ticks of audio that must follow a tick before its characters are known."""
         return self._encoder.look_ahead_ticks
 
     def with_adapter(self, adapter: AdapterStream) -> "StreamingEar":
@@ -98,48 +99,48 @@ class StreamingEar:
         return EarState(self._encoder.new_state(), Sentence(), tokens=tokens)
 
     def embed(self, word: Word) -> NDArray[np.float32]:
-        """A row per piece of the likeliest spelling, rivals of as many pieces mixed in."""
-        spellings = [(self._tokenizer.encode(text), share) for text, share in word.guesses]
+        """A row per token of the likeliest spelling, alternatives of as many tokens mixed in."""
+        spellings = [(self._tokenizer.encode(text), prob) for text, prob in word.alternatives]
         best = spellings[0][0]
-        alike = [(ids, share) for ids, share in spellings if len(ids) == len(best)]
-        shares = np.array([share for _, share in alike], np.float32) ** _SURENESS
+        alike = [(ids, prob) for ids, prob in spellings if len(ids) == len(best)]
+        weights = np.array([prob for _, prob in alike], np.float32) ** _SHARPNESS
         rows = np.stack([self._embeddings(ids) for ids, _ in alike])
-        return np.einsum("r,rnw->nw", shares / shares.sum(), rows)
+        return np.einsum("r,rnw->nw", weights / weights.sum(), rows)
 
     def step(self, state: EarState, pcm: NDArray[np.float32]) -> Hearing:
-        """Hear one tick ``pcm`` float32 [1280] and give the words that now stand.
+        """Hear one tick ``pcm`` float32 [1280] and give the newly committed words.
 
-        Changes ``state`` in place. Raises AudioError when the sound has another shape or holds NaN;
+        Changes ``state`` in place. Raises AudioError when the audio has another shape or holds NaN;
         the state then stays as it was.
         """
         pcm = np.ascontiguousarray(pcm, np.float32)
         if pcm.shape != (USER_TICK_SAMPLES,) or not np.isfinite(pcm).all():
             raise AudioError(f"a tick is {USER_TICK_SAMPLES} finite samples, not {pcm.shape}")
-        state.encoder, features, shares = self._encoder.step(state.encoder, pcm)
+        state.encoder, features, log_probs = self._encoder.step(state.encoder, pcm)
         state.transcriber = self._transcriber.hear(state.transcriber, pcm)
         if state.encoder.tick <= self.look_ahead_ticks:
             return Hearing()
-        letters, state.last_character = decode_characters(shares, state.last_character)
+        characters, state.last_character = decode_characters(log_probs, state.last_character)
         if self._adapter and state.tokens:
-            self._adapter.hear(state.tokens, features, shares)
-        state.spelled += letters
-        state.transcriber, words, taken_back = self._transcriber.step(
-            state.transcriber, features, letters
+            self._adapter.hear(state.tokens, features, log_probs)
+        state.spelled += characters
+        state.transcriber, words, revised = self._transcriber.step(
+            state.transcriber, features, characters
         )
         if self._adapter and state.tokens:
-            self._adapter.take_back(state.tokens, taken_back)
+            self._adapter.revise(state.tokens, revised)
         if not state.transcriber.speaking:
             self._begin_again(state)
-        settled = not (state.transcriber.speaking and state.transcriber.news)
+        settled = not (state.transcriber.speaking and state.transcriber.unsettled)
         heard = [
             HeardWord(row, word.text, word.first_tick, word.last_tick)
             for word, row in zip(words, self._tokens(state, words, settled), strict=True)
         ]
-        return Hearing(tuple(heard), settled, taken_back)
+        return Hearing(tuple(heard), settled, revised)
 
-    def commit(self, state: EarState) -> None:
-        """What was given out is being answered: none of it is taken back any more."""
-        state.transcriber = self._transcriber.commit(state.transcriber)
+    def finalize(self, state: EarState) -> None:
+        """The committed words are being answered: they are final."""
+        state.transcriber = self._transcriber.finalize(state.transcriber)
 
     def _tokens(
         self, state: EarState, words: list[Word], settled: bool
@@ -161,6 +162,6 @@ class StreamingEar:
         return [self.step(state, silence) for _ in range(_FLUSH_TICKS)]
 
     def _begin_again(self, state: EarState) -> None:
-        """In silence, count places from 0 again: no sentence may run into the last one."""
-        if self._encoder.place(state.encoder) > _PLACES_IN_SILENCE:
+        """In silence, count positions from 0 again: no sentence may run into the last one."""
+        if self._encoder.position(state.encoder) > _POSITIONS_IN_SILENCE:
             state.encoder = self._encoder.begin_again(state.encoder)

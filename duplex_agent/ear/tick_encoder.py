@@ -1,4 +1,4 @@
-"""The ear's encoder in step with the clock, on ONNX Runtime: a tick of sound in, features out.
+"""The ear's encoder in step with the clock, on ONNX Runtime: a tick of audio in, features out.
 
 It gives what ``reference.encoder`` gives for whole recordings, ``look_ahead_ticks`` late.
 """
@@ -23,7 +23,7 @@ class TickState:
     """Everything the encoder remembers of one conversation; ``tick`` ticks were heard.
 
     ``offset``: position of the first feature. ``pcm`` [360] and ``mel`` [2, 80]: the ends of the
-    last sound and of its frames. ``left``: what the graph left behind, by name.
+    last audio and of its frames. ``left``: what the graph left behind, by name.
     """
 
     tick: int
@@ -48,7 +48,7 @@ class TickEncoder:
         """
         self.look_ahead_ticks = look_ahead_ticks
         self._config = config = config or EarConfig()
-        self._places = sinusoids(config.positions, config.width)
+        self._positions = sinusoids(config.positions, config.width)
         self._session = open_session(graph)
         names = [output.name for output in self._session.get_outputs()]
         self._left = [name.removeprefix("next_") for name in names[2:]]
@@ -68,33 +68,33 @@ class TickEncoder:
         return TickState(0, 0, pcm, mel, left)
 
     def step(self, state: TickState, pcm: Array) -> tuple[TickState, Array, Array]:
-        """Hear one more tick ``pcm`` [1280]: features [4, width] and log-shares of their letters
-        [4, characters] of the tick ``look_ahead_ticks`` ago.
+        """Hear one more tick ``pcm`` [1280]: features [4, width] and log-probabilities of the
+        CTC characters [4, characters] of the tick ``look_ahead_ticks`` ago.
 
         What comes out earlier than that has no meaning.
         """
-        sound = np.concatenate([state.pcm, pcm])
-        mel = np.concatenate([state.mel, log_mel(sound)])
-        places = (self.place(state) + np.arange(FEATURES_PER_TICK)) % len(self._places)
+        audio = np.concatenate([state.pcm, pcm])
+        mel = np.concatenate([state.mel, log_mel(audio)])
+        positions = (self.position(state) + np.arange(FEATURES_PER_TICK)) % len(self._positions)
         feeds = {
             "mel": np.ascontiguousarray(mel.T)[None],
-            "places": self._places[places][None],
+            "positions": self._positions[positions][None],
             **{f"hidden.{i}": self._hidden(state.tick, i) for i in range(self._config.depth)},
             **state.left,
         }
-        features, letters, *left = self._session.run(None, feeds)
+        features, log_probs, *left = self._session.run(None, feeds)
         after = TickState(
             state.tick + 1,
             state.offset,
-            sound[-TAIL_SAMPLES:],
+            audio[-TAIL_SAMPLES:],
             mel[-2:],
             dict(zip(self._left, left, strict=True)),
         )
-        return after, features[0], letters[0]
+        return after, features[0], log_probs[0]
 
-    def place(self, state: TickState) -> int:
+    def position(self, state: TickState) -> int:
         """Position of the next feature."""
-        return (state.offset + FEATURES_PER_TICK * state.tick) % len(self._places)
+        return (state.offset + FEATURES_PER_TICK * state.tick) % len(self._positions)
 
     def begin_again(self, state: TickState) -> TickState:
         """The next feature has position 0."""

@@ -1,58 +1,59 @@
 """What the user is saying, word by word while it is said.
 
-The ear's features of the running sentence are read by Whisper's decoder again and again. What two
-readings in a row agree on stands (local agreement, arXiv 2307.14743), except for the last word,
-which may be half said. In a pause the second pass hears the whole sentence at once, it is read
-afresh, and words that were misheard are taken back. The letters of the character head say that
-somebody speaks at all, when each word was said, and how long a reading may be: the decoder alone
-would find words in noise and never stop.
+Whisper's decoder decodes the ear's features of the running sentence again and again. Words on which
+two hypotheses in a row agree are committed (local agreement, arXiv 2307.14743), except for the last
+one, which may be half said. In a pause the whole sentence is decoded again with full context, and
+committed words are revised where the result differs. The CTC characters of the character head tell
+whether somebody speaks, when each word was said, and how long a hypothesis may be: the decoder
+alone would find words in noise and never stop.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
 
-from duplex_agent.ear.full_context import SecondPass
+from duplex_agent.ear.full_context import FullContext
 from duplex_agent.ear.hypotheses import (
-    Pieces,
+    Subwords,
     alike,
     as_written,
-    letter_count,
+    character_count,
     spoken_part,
     text_of,
     without_echo,
     words_of,
 )
-from duplex_agent.ear.utterance import Array, Sentence, Standing, Word
-from duplex_agent.ear.whisper_decoder import Decoder, ReadPiece
-from duplex_agent.ear.word_times import spoken_size, word_times
+from duplex_agent.ear.utterance import Array, CommittedWord, Sentence, Word
+from duplex_agent.ear.whisper_decoder import Decoder, Subword
+from duplex_agent.ear.word_times import spoken_length, word_times
 
 
 @dataclass(frozen=True)
 class TranscriberConfig:
     """Durations in ticks.
 
-    A reading happens every ``read_every`` ticks of speech and in a pause: after ``hush`` quiet
-    ticks, or after ``pause`` ticks without a letter, for noise is never quiet. After ``rest`` ticks
-    without a letter the sentence is over and its sound forgotten. A sentence's window is cut behind
-    words that stand once it is longer than ``window``, down to ``context``. ``lead`` ticks before
-    the first letter belong to the sentence. New words with more than ``letters_per_letter`` letters
-    for each one newly spelled and ``letters_more`` must not repeat what was said, and are cut
-    there; in a pause a reading may go on for ``pause_patience`` times as long, for it may repeat
-    itself first. Fewer than ``least_letters`` letters are noise.
+    A decode happens every ``decode_every`` ticks of speech and in a pause: after ``hush`` quiet
+    ticks, or after ``pause`` ticks without a CTC character, for noise is never quiet. After
+    ``rest`` ticks without a character the sentence is over and its audio forgotten. A sentence's
+    window is cut behind committed words once it is longer than ``window``, down to ``context``.
+    ``lead`` ticks before the first character belong to the sentence. New words are limited to
+    ``characters_per_character`` characters for each new CTC character, and ``extra_characters``
+    more: longer ones must not repeat what was said, and are cut there. In a pause a decode may go
+    on for ``pause_patience`` times as long, for it may repeat itself first. Fewer than
+    ``min_characters`` CTC characters are noise.
     """
 
-    read_every: int = 6
+    decode_every: int = 6
     hush: int = 4
     pause: int = 3
     rest: int = 12
     window: int = 100
     context: int = 38
     lead: int = 5
-    letters_per_letter: float = 1.3
-    letters_more: int = 4
+    characters_per_character: float = 1.3
+    extra_characters: int = 4
     pause_patience: float = 2.0
-    least_letters: int = 2
+    min_characters: int = 2
 
 
 class Transcriber:
@@ -62,157 +63,165 @@ class Transcriber:
         self,
         decoder: Decoder,
         silence: Array,
-        second_pass: SecondPass | None = None,
+        full_context: FullContext | None = None,
         config: TranscriberConfig | None = None,
     ) -> None:
-        """``silence`` [frames, width]: what the ear makes of some seconds of silence. Whisper's
-        decoder only stops where a recording has come to rest. Without a ``second_pass`` the ear's
-        own features are read in pauses too.
+        """``silence`` [frames, width]: the ear's features of some seconds of silence. Whisper's
+        decoder only stops where a recording ends in silence. Without ``full_context`` the streaming
+        features are decoded in pauses too.
         """
         self.config = config or TranscriberConfig()
         self._decoder = decoder
-        self._silence = decoder.sound(silence)
-        self._second_pass = second_pass
-        self._whole_silence = decoder.sound(second_pass.silence) if second_pass else self._silence
+        self._silence = decoder.cross_attention(silence)
+        self._full_context = full_context
+        self._full_context_silence = (
+            decoder.cross_attention(full_context.silence) if full_context else self._silence
+        )
 
     def hear(self, state: Sentence, pcm: Array) -> Sentence:
-        """Take the sound [1280] of a tick, before the encoder is done with it."""
+        """Take the audio [1280] of a tick, before the encoder is done with it."""
         return replace(state, pcm=(*state.pcm, pcm))
 
     def step(
-        self, state: Sentence, features: Array, letters: str
+        self, state: Sentence, features: Array, characters: str
     ) -> tuple[Sentence, list[Word], int]:
-        """Take the features [4, width] and letters of one more tick.
+        """Take the features [4, width] and CTC characters of one more tick.
 
-        Gives the words that now stand, and how many of the last ones before them do so no more.
+        Gives the newly committed words, and how many of the last ones before them they revise.
         """
         config = self.config
-        heard = tuple((letter, state.tick) for letter in letters if letter != " ")
+        heard = tuple((char, state.tick) for char in characters if char != " ")
         state = replace(
             state,
             tick=state.tick + 1,
-            sound=(*state.sound, self._decoder.sound(features)),
+            cross_attention=(*state.cross_attention, self._decoder.cross_attention(features)),
             spelled=state.spelled + heard,
             quiet=0 if heard else state.quiet + 1,
-            unread=state.unread + 1,
+            undecoded=state.undecoded + 1,
             speaking=state.speaking or bool(heard),
         )
         if not state.speaking:
             return state.last(config.lead), [], 0
         words: list[Word] = []
-        taken_back = 0
+        revised = 0
         hush = state.hush
-        if state.news and (hush == config.hush or state.quiet == config.pause):
-            state, words, taken_back = self._settle(state)
+        if state.unsettled and (hush == config.hush or state.quiet == config.pause):
+            state, words, revised = self._settle(state)
         elif state.quiet >= config.rest:
-            state = replace(state.last(config.lead), reading=(), speaking=False, begun=False)
-        elif state.quiet < config.pause and state.unread >= config.read_every:
+            state = replace(state.last(config.lead), hypothesis=(), speaking=False, begun=False)
+        elif state.quiet < config.pause and state.undecoded >= config.decode_every:
             state, words = self._agree(state)
-        # A tick early: the second pass and the reading of it are too much for one tick.
-        due = state.news and hush == config.hush - 1
-        state = replace(state, whole=self._hear_whole(state) if due else None)
-        return self._cut(state), words, taken_back
+        # A tick early: the full-context pass and its decode are too much for one tick.
+        due = state.unsettled and hush == config.hush - 1
+        state = replace(state, full_context=self._encode_again(state) if due else None)
+        return self._cut(state), words, revised
 
-    def commit(self, state: Sentence) -> Sentence:
-        """Whatever stands now stands for good."""
-        return replace(state, committed=state.tick)
+    def finalize(self, state: Sentence) -> Sentence:
+        """The committed words become final."""
+        return replace(state, final_before=state.tick)
 
     def _agree(self, state: Sentence) -> tuple[Sentence, list[Word]]:
-        words = self._read(state, [*state.sound, self._silence], patience=1.0)
-        return self._stand(state, words, alike(words[:-1], state.reading))
+        words = self._decode(state, [*state.cross_attention, self._silence], patience=1.0)
+        return self._commit(state, words, alike(words[:-1], state.hypothesis))
 
     def _settle(self, state: Sentence) -> tuple[Sentence, list[Word], int]:
-        """The speaker pauses: whatever was said stands, as it is now understood."""
+        """The speaker pauses: all words are committed, and earlier ones revised."""
         patience = self.config.pause_patience
         state = replace(state, settled=state.tick)
-        if state.new_letters < self.config.least_letters:
-            return replace(state, reading=(), unread=0), [], 0
-        whole = self._hear_whole(state) if state.whole is None else state.whole
-        sound = [*state.sound, self._silence] if whole is None else [whole, self._whole_silence]
-        fixed = state.fixed
-        since = fixed[-1].last_tick if fixed else state.first - 1
+        if state.new_characters < self.config.min_characters:
+            return replace(state, hypothesis=(), undecoded=0), [], 0
+        again = self._encode_again(state) if state.full_context is None else state.full_context
+        if again is None:
+            attended = [*state.cross_attention, self._silence]
+        else:
+            attended = [again, self._full_context_silence]
+        final = state.final
+        since = final[-1].last_tick if final else state.first - 1
         spelled = [pair for pair in state.spelled if pair[1] > since]
-        before = [word.pieces for word in state.standing[len(fixed) :]]
-        afresh = replace(state, standing=fixed, reading=(*before, *state.reading))
-        words, apart = spoken_part(self._read(afresh, sound, patience), spelled)
+        before = [word.subwords for word in state.committed[len(final) :]]
+        reopened = replace(state, committed=final, hypothesis=(*before, *state.hypothesis))
+        words, distance = spoken_part(self._decode(reopened, attended, patience), spelled)
         if alike(before, words) < len(before):
-            on, on_apart = spoken_part([*before, *self._read(state, sound, patience)], spelled)
-            words = on if on_apart < apart else words
-        opens = state.opening
+            continued = [*before, *self._decode(state, attended, patience)]
+            continued, other = spoken_part(continued, spelled)
+            words = continued if other < distance else words
+        opens = state.at_start
         shown = [
             as_written(word, opens and i == 0, closes=i == len(words) - 1)[0][0]
             for i, word in enumerate(words)
         ]
-        unchanged = zip(state.standing[len(fixed) :], shown[: alike(before, words)], strict=False)
+        unchanged = zip(state.committed[len(final) :], shown[: alike(before, words)], strict=False)
         same = sum(1 for _ in takewhile(lambda pair: pair[0].text == pair[1], unchanged))
         state = replace(
-            state, standing=state.standing[: len(fixed) + same], begun=bool(same) or not opens
+            state, committed=state.committed[: len(final) + same], begun=bool(same) or not opens
         )
-        state, given = self._stand(state, words[same:], len(words) - same, closes=True)
+        state, given = self._commit(state, words[same:], len(words) - same, closes=True)
         return state, given, len(before) - same
 
-    def _hear_whole(self, state: Sentence) -> Array | None:
-        """What the decoder needs of the sentence as the second pass hears it."""
-        if self._second_pass is None:
+    def _encode_again(self, state: Sentence) -> Array | None:
+        """Keys and values of the sentence, encoded with full context."""
+        if self._full_context is None:
             return None
-        return self._decoder.sound(self._second_pass.features(state.pcm))
+        return self._decoder.cross_attention(self._full_context.features(state.pcm))
 
-    def _read(self, state: Sentence, sound: Sequence[Array], patience: float) -> list[Pieces]:
-        """The words of ``sound`` behind those that stand, read until ``patience`` times the
-        believable letters are there: a decoder in a loop would not come to an end for seconds.
+    def _decode(
+        self, state: Sentence, attended: Sequence[Array], patience: float
+    ) -> list[Subwords]:
+        """The words of ``attended`` behind the committed ones, at most ``patience`` times as many
+        characters as are plausible: a decoder in a loop would not come to an end for seconds.
         """
         config = self.config
-        standing = [piece.id for word in state.standing for piece in word.pieces]
-        draft = [piece.id for word in state.reading for piece in word]
-        believable = config.letters_per_letter * state.new_letters + config.letters_more
-        pieces: list[ReadPiece] = []
-        letters = 0
-        for piece in self._decoder.read(sound, standing, draft):
-            pieces.append(piece)
-            letters += spoken_size(piece.text)
-            if letters > patience * believable:
+        prefix = [subword.id for word in state.committed for subword in word.subwords]
+        draft = [subword.id for word in state.hypothesis for subword in word]
+        plausible = config.characters_per_character * state.new_characters + config.extra_characters
+        subwords: list[Subword] = []
+        characters = 0
+        for subword in self._decoder.decode(attended, prefix, draft):
+            subwords.append(subword)
+            characters += spoken_length(subword.text)
+            if characters > patience * plausible:
                 break
-        words = words_of(pieces)
-        if letter_count(words) > believable:
-            words = without_echo([word.pieces for word in state.standing], words)
-        while words and letter_count(words) > believable:
+        words = words_of(subwords)
+        if character_count(words) > plausible:
+            words = without_echo([word.subwords for word in state.committed], words)
+        while words and character_count(words) > plausible:
             words.pop()
         return words
 
-    def _stand(
-        self, state: Sentence, words: list[Pieces], count: int, closes: bool = False
+    def _commit(
+        self, state: Sentence, words: list[Subwords], count: int, closes: bool = False
     ) -> tuple[Sentence, list[Word]]:
-        """Give out the first ``count`` of ``words``, the last of which may be one that ``closes``
-        the sentence; the next reading must agree with the rest.
+        """Commit the first ``count`` of ``words``, the last of which may be one that ``closes``
+        the sentence; the next hypothesis must agree with the rest.
         """
-        known = [text_of(word.pieces) for word in state.standing]
+        known = [text_of(word.subwords) for word in state.committed]
         texts = [*known, *map(text_of, words)]
         times = word_times(texts, state.spelled, state.first, state.tick - 1)[len(known) :]
-        since = state.standing[-1].last_tick if state.standing else state.first
-        given, standing = [], []
+        since = state.committed[-1].last_tick if state.committed else state.first
+        given, committed = [], []
         opens = not state.begun
         for i, (word, (first, last)) in enumerate(zip(words[:count], times, strict=False)):
             since, last = max(first, since), max(last, since)
-            guesses = as_written(word, opens, closes and i == count - 1)
-            given.append(Word(guesses, since, last))
-            standing.append(Standing(word, guesses[0][0], opens, last))
+            alternatives = as_written(word, opens, closes and i == count - 1)
+            given.append(Word(alternatives, since, last))
+            committed.append(CommittedWord(word, alternatives[0][0], opens, last))
             since, opens = last, False
         state = replace(
             state,
-            standing=(*state.standing, *standing),
-            begun=state.begun or bool(standing),
-            reading=tuple(words[count:]),
-            unread=0,
+            committed=(*state.committed, *committed),
+            begun=state.begun or bool(committed),
+            hypothesis=tuple(words[count:]),
+            undecoded=0,
         )
         return state, given
 
     def _cut(self, state: Sentence) -> Sentence:
-        """Keep the window short: words that stand open it, as what was said before."""
+        """Keep the window short: its first words are committed ones, as the decoder's prefix."""
         config = self.config
         surplus = state.tick - state.first - config.window
         if surplus <= 0:
             return state
-        before = [word for word in state.standing if word.last_tick < state.tick - config.context]
+        before = [word for word in state.committed if word.last_tick < state.tick - config.context]
         if not before:
             # Nothing in it could be agreed upon for so long that it is hardly speech.
             return state.last(config.window) if surplus > config.window else state

@@ -1,4 +1,4 @@
-"""The running sentence: its sound, its letters, and which of its words stand."""
+"""The running sentence: its audio, its CTC characters, and its committed words."""
 
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -7,33 +7,33 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from duplex_agent.ear.hypotheses import Pieces
+from duplex_agent.ear.hypotheses import Subwords
 
 Array = NDArray[np.float32]
-# A tick is quiet when it is 20 dB below the sentence's loudest: the last sound of a word may be
+# A tick is quiet when it is 20 dB below the sentence's loudest: the end of a word may be
 # that soft, but not for long.
 _QUIET: Final = 0.01
 
 
 @dataclass(frozen=True)
 class Word:
-    """A word that stands: ``guesses`` with their shares, the best first, and its ticks."""
+    """A committed word: its n-best ``alternatives`` with probabilities, and its ticks."""
 
-    guesses: tuple[tuple[str, float], ...]
+    alternatives: tuple[tuple[str, float], ...]
     first_tick: int
     last_tick: int
 
     @property
     def text(self) -> str:
         """The word as written, punctuation and the space before it included."""
-        return self.guesses[0][0]
+        return self.alternatives[0][0]
 
 
 @dataclass(frozen=True)
-class Standing:
-    """A word of the running sentence that was given out as ``text``; ``opens``: its first one."""
+class CommittedWord:
+    """A committed word of the running sentence, given out as ``text``; ``opens``: its first."""
 
-    pieces: Pieces
+    subwords: Subwords
     text: str
     opens: bool
     last_tick: int
@@ -45,51 +45,51 @@ class Sentence:
 
     From tick ``first`` on, of the running sentence or of the last few ticks while nobody is
     ``speaking``: ``pcm`` [1280] each, some ticks more than have come through the encoder;
-    ``sound``, what the decoder needs of each tick; ``spelled``, the letters with their ticks;
-    ``standing``, the words that were given out. ``whole``: what the decoder needs of all the sound,
-    while a reading of it is due. ``reading``: the words behind those that stand, at the last
-    reading, ``unread`` ticks ago. ``quiet``: ticks since the last letter. ``settled``: tick
-    in which a pause was read last. ``begun``: some words of the sentence were given out. Words said
-    before tick ``committed`` stand for good.
+    ``cross_attention``, keys and values of each tick for the decoder; ``spelled``, the CTC
+    characters with their ticks; ``committed``, the words that were given out. ``full_context``:
+    keys and values of the full-context pass, while a decode of it is due. ``hypothesis``: the words
+    behind the committed ones in the last decode, ``undecoded`` ticks ago. ``quiet``: ticks since
+    the last character. ``settled``: tick of the last decode in a pause. ``begun``: some words of
+    the sentence were committed. Words said before tick ``final_before`` are final.
     """
 
     tick: int = 0
     first: int = 0
     pcm: tuple[Array, ...] = ()
-    sound: tuple[Array, ...] = ()
+    cross_attention: tuple[Array, ...] = ()
     spelled: tuple[tuple[str, int], ...] = ()
-    standing: tuple[Standing, ...] = ()
-    committed: int = 0
-    whole: Array | None = None
-    reading: tuple[Pieces, ...] = ()
-    unread: int = 0
+    committed: tuple[CommittedWord, ...] = ()
+    final_before: int = 0
+    full_context: Array | None = None
+    hypothesis: tuple[Subwords, ...] = ()
+    undecoded: int = 0
     quiet: int = 0
     settled: int = 0
     begun: bool = False
     speaking: bool = False
 
     @property
-    def new_letters(self) -> int:
-        """Letters spelled since the last word that stands."""
-        since = self.standing[-1].last_tick if self.standing else self.first - 1
+    def new_characters(self) -> int:
+        """CTC characters since the last committed word."""
+        since = self.committed[-1].last_tick if self.committed else self.first - 1
         return sum(tick > since for _, tick in self.spelled)
 
     @property
-    def news(self) -> bool:
-        """Whether letters were spelled since a pause was read."""
+    def unsettled(self) -> bool:
+        """Whether there are CTC characters since the last decode in a pause."""
         return any(tick >= self.settled for _, tick in self.spelled)
 
     @property
-    def opening(self) -> bool:
-        """Whether the first word behind ``fixed`` is the first of the sentence."""
-        if self.fixed or not self.standing:
+    def at_start(self) -> bool:
+        """Whether the first word behind ``final`` is the first of the sentence."""
+        if self.final or not self.committed:
             return not self.begun
-        return self.standing[0].opens
+        return self.committed[0].opens
 
     @property
-    def fixed(self) -> tuple[Standing, ...]:
-        """The words of the running sentence that stand for good."""
-        return tuple(word for word in self.standing if word.last_tick < self.committed)
+    def final(self) -> tuple[CommittedWord, ...]:
+        """The words of the running sentence that are not revised any more."""
+        return tuple(word for word in self.committed if word.last_tick < self.final_before)
 
     @property
     def hush(self) -> int:
@@ -105,7 +105,7 @@ class Sentence:
             self,
             first=first,
             pcm=self.pcm[first - self.first :],
-            sound=self.sound[first - self.first :],
+            cross_attention=self.cross_attention[first - self.first :],
             spelled=tuple(pair for pair in self.spelled if pair[1] >= first),
-            standing=tuple(word for word in self.standing if word.last_tick >= first),
+            committed=tuple(word for word in self.committed if word.last_tick >= first),
         )

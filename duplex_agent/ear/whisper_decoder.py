@@ -1,9 +1,9 @@
-"""Whisper's decoder on features that somebody else made: what was said, piece by piece.
+"""Whisper's decoder on the features of another encoder: what was said, subword by subword.
 
-The decoder is the one of Whisper tiny.en on ONNX Runtime, one thread. It reads the streaming ear's
-features as if Whisper's own encoder had made them. What its layers attend to is made once for every
-tick of sound, and what the last reading found is only checked, all pieces at once: greedy reading
-stays what it is (speculative decoding, arXiv 2211.17192, with the last reading as the draft).
+The decoder is the one of Whisper tiny.en on ONNX Runtime, one thread. It decodes the streaming
+ear's features as if Whisper's own encoder had made them. Keys and values of its cross-attention are
+computed once for every tick of audio. The last hypothesis is verified in one step, and the result
+is that of greedy decoding (speculative decoding, arXiv 2211.17192, with it as the draft).
 """
 
 import json
@@ -27,56 +27,56 @@ from duplex_agent.runtime.stored_rows import StoredRows
 
 _PART: Final = "whisper-tiny.en"
 # Raise it whenever graphs of an older one must not be used any more.
-_GRAPH_VERSION: Final = 2
-_SOUND_FILE: Final = "sound.onnx"
-_READER_FILE: Final = "reader.onnx"
+_GRAPH_VERSION: Final = 3
+_CROSS_ATTENTION_FILE: Final = "cross_attention.onnx"
+_DECODER_FILE: Final = "decoder.onnx"
 _EMBEDDING_FILE: Final = "embedding.npy"
-_PLACES_FILE: Final = "places.npy"
-_RIVALS: Final = 4
-_LEAST_SHARE: Final = 0.02
-# Nobody says more in a second, and a decoder that has lost its place would go on for ever.
-_PIECES_PER_TICK: Final = 0.7
-_LEAST_PIECES: Final = 6
+_POSITIONS_FILE: Final = "positions.npy"
+_N_BEST: Final = 4
+_MIN_PROBABILITY: Final = 0.02
+# Nobody says more in a second, and a decoder in a loop would go on for ever.
+_TOKENS_PER_TICK: Final = 0.7
+_MIN_TOKENS: Final = 6
 
 Array = NDArray[np.float32]
-Sound = NDArray[np.float32]
+CrossAttention = NDArray[np.float32]
 """What the decoder attends to: keys and values of n features, [2 x layers, heads, n, 64]."""
 
 
 @dataclass(frozen=True)
-class ReadPiece:
-    """A piece of the text, ``id`` in the decoder's vocabulary.
+class Subword:
+    """A token of the text, ``id`` in the decoder's vocabulary.
 
-    ``guesses`` are the texts that could stand in its place with their shares, the best first.
+    ``alternatives``: the n-best texts with their probabilities, the best first.
     """
 
     id: int
-    guesses: tuple[tuple[str, float], ...]
+    alternatives: tuple[tuple[str, float], ...]
 
     @property
     def text(self) -> str:
         """The likeliest text, with the space before it if a word begins here."""
-        return self.guesses[0][0]
+        return self.alternatives[0][0]
 
 
 class Decoder(Protocol):
     """Features to text."""
 
-    def sound(self, features: Array) -> Array:
-        """What a reading needs of ``features`` [n, width]; n is the axis before the last."""
+    def cross_attention(self, features: Array) -> Array:
+        """What a decode needs of ``features`` [n, width]; n is the axis before the last."""
         ...
 
-    def read(
-        self, sound: Sequence[Array], written: Sequence[int] = (), draft: Sequence[int] = ()
-    ) -> Iterable[ReadPiece]:
-        """The text of ``sound``, one array after the other, behind the pieces ``written`` that it
-        begins with. What it will probably be, ``draft``, changes nothing but the cost.
+    def decode(
+        self, attended: Sequence[Array], prefix: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> Iterable[Subword]:
+        """The text of ``attended``, arrays of ``cross_attention`` in order, behind the tokens
+        ``prefix`` that it begins with. Its probable tokens, ``draft``, change only the cost.
         """
         ...
 
 
 class WhisperDecoder:
-    """Greedy reading; holds no conversation."""
+    """Greedy decoding; holds no conversation."""
 
     def __init__(self, precision: Precision = "int8") -> None:
         """Raises AssetError when the weights cannot be had, CheckpointError when they are bad."""
@@ -88,85 +88,90 @@ class WhisperDecoder:
         self._never_first: list[int] = config["suppress_ids_begin"]
         folder = _prepared(config["suppress_ids"], self._end + 1, precision)
         self._embedding = StoredRows(folder / _EMBEDDING_FILE)
-        self._places: Array = np.load(folder / _PLACES_FILE)
-        self._projection = open_session(folder / _SOUND_FILE)
-        self._reader = open_session(folder / _READER_FILE)
+        self._positions: Array = np.load(folder / _POSITIONS_FILE)
+        self._projection = open_session(folder / _CROSS_ATTENTION_FILE)
+        self._decoder = open_session(folder / _DECODER_FILE)
 
-    def sound(self, features: Array) -> Sound:
-        [sound] = self._projection.run(None, {"features": np.ascontiguousarray(features)})
-        return np.asarray(sound)
+    def cross_attention(self, features: Array) -> CrossAttention:
+        [attended] = self._projection.run(None, {"features": np.ascontiguousarray(features)})
+        return np.asarray(attended)
 
-    def read(
-        self, sound: Sequence[Sound], written: Sequence[int] = (), draft: Sequence[int] = ()
-    ) -> Iterator[ReadPiece]:
-        heard = np.concatenate(sound, axis=2)
-        begun = [*self._prompt, *written]
-        most = _LEAST_PIECES + int(_PIECES_PER_TICK * heard.shape[2] / FEATURES_PER_TICK)
-        most = min(most, len(self._places) - len(begun))
+    def decode(
+        self,
+        attended: Sequence[CrossAttention],
+        prefix: Sequence[int] = (),
+        draft: Sequence[int] = (),
+    ) -> Iterator[Subword]:
+        audio = np.concatenate(attended, axis=2)
+        begun = [*self._prompt, *prefix]
+        most = _MIN_TOKENS + int(_TOKENS_PER_TICK * audio.shape[2] / FEATURES_PER_TICK)
+        most = min(most, len(self._positions) - len(begun))
         draft = list(draft)[: max(0, most - 1)]
         if most <= 0:
             return
-        page = _Page(self._reader, heard, len(begun) + most)
-        logits = page.write(self._rows([*begun, *draft], 0), len(draft) + 1)
+        cache = _KvCache(self._decoder, audio, len(begun) + most)
+        logits = cache.append(self._rows([*begun, *draft], 0), len(draft) + 1)
         logits[0, self._never_first] = -np.inf
-        for place in range(most):
+        for i in range(most):
             id_ = int(logits[0].argmax())
             if id_ == self._end:
                 return
-            yield self._piece(id_, logits[0])
-            if place < len(draft) and id_ == draft[place]:
+            yield self._subword(id_, logits[0])
+            if i < len(draft) and id_ == draft[i]:
                 logits = logits[1:]
-            elif place + 1 < most:
-                page.length = len(begun) + place
-                draft = draft[:place]
-                logits = page.write(self._rows([id_], page.length), 1)
+            elif i + 1 < most:
+                cache.length = len(begun) + i
+                draft = draft[:i]
+                logits = cache.append(self._rows([id_], cache.length), 1)
 
     def _special(self, name: str) -> int:
         id_ = self._tokenizer.token_to_id(f"<|{name}|>")
         if id_ is None:
-            raise CheckpointError(f"the tokenizer of {_PART} has no piece {name!r}")
+            raise CheckpointError(f"the tokenizer of {_PART} has no token {name!r}")
         return id_
 
     def _rows(self, ids: list[int], first: int) -> Array:
-        """Inputs of the pieces ``ids`` from place ``first`` on."""
-        pieces: Array = self._embedding[ids].astype(np.float32)
-        return pieces + self._places[first : first + len(ids)]
+        """Inputs of the tokens ``ids`` from position ``first`` on."""
+        rows: Array = self._embedding[ids].astype(np.float32)
+        return rows + self._positions[first : first + len(ids)]
 
-    def _piece(self, id_: int, logits: Array) -> ReadPiece:
+    def _subword(self, id_: int, logits: Array) -> Subword:
         above = logits - logits[id_]
         total = float(np.exp(above).sum())
-        likely = np.flatnonzero(above >= np.log(_LEAST_SHARE))
-        shares = {int(i): float(np.exp(above[i])) / total for i in likely}
-        rivals = (
-            i for i, share in shares.items() if i not in (id_, self._end) and share >= _LEAST_SHARE
+        likely = np.flatnonzero(above >= np.log(_MIN_PROBABILITY))
+        probs = {int(i): float(np.exp(above[i])) / total for i in likely}
+        others = (
+            i for i, p in probs.items() if i not in (id_, self._end) and p >= _MIN_PROBABILITY
         )
-        best = sorted(rivals, key=lambda i: -shares[i])[: _RIVALS - 1]
+        best = sorted(others, key=lambda i: -probs[i])[: _N_BEST - 1]
         kept = [id_, *best]
-        return ReadPiece(id_, tuple((self._tokenizer.decode([i]), shares[i]) for i in kept))
+        return Subword(id_, tuple((self._tokenizer.decode([i]), probs[i]) for i in kept))
 
 
-class _Page:
-    """One reading's text so far: ``length`` pieces and what the layers keep of them."""
+class _KvCache:
+    """Keys and values of the ``length`` tokens decoded so far."""
 
-    def __init__(self, reader: onnxruntime.InferenceSession, sound: Sound, longest: int) -> None:
+    def __init__(
+        self, decoder: onnxruntime.InferenceSession, attended: CrossAttention, longest: int
+    ) -> None:
         self.length = 0
-        self._reader = reader
-        self._vocabulary: int = reader.get_outputs()[0].shape[2]
-        sound = sound[:, None]
-        self._memory = np.empty((*sound.shape[:3], longest, sound.shape[4]), np.float32)
-        self._sound = sound  # the binding holds addresses only
-        self._binding = reader.io_binding()
-        for index, (heard, kept) in enumerate(zip(sound, self._memory, strict=True)):
+        self._decoder = decoder
+        self._vocabulary: int = decoder.get_outputs()[0].shape[2]
+        attended = attended[:, None]
+        self._memory = np.empty((*attended.shape[:3], longest, attended.shape[4]), np.float32)
+        self._attended = attended  # the binding holds addresses only
+        self._binding = decoder.io_binding()
+        for index, (heard, kept) in enumerate(zip(attended, self._memory, strict=True)):
             name = f"{('key', 'value')[index % 2]}.{index // 2}"
-            self._bind(self._binding.bind_input, f"sound_{name}", heard)
+            self._bind(self._binding.bind_input, f"cross_{name}", heard)
             self._bind(self._binding.bind_input, f"past_{name}", kept)
             self._bind(self._binding.bind_output, f"present_{name}", kept)
 
-    def write(self, rows: Array, answers: int) -> Array:
-        """Append pieces [n, width]; logits [answers, vocabulary] behind the last of them."""
+    def append(self, rows: Array, answers: int) -> Array:
+        """Append tokens [n, width]; logits [answers, vocabulary] behind the last of them."""
         total = np.array([self.length + len(rows)], np.int32)
         inputs: dict[str, NDArray[Any]] = {
-            "pieces": rows[None],
+            "tokens": rows[None],
             "first_answer": np.array([len(rows) - answers], np.int64),
             "last_position": total - np.int32(1),
             "total_length": total,
@@ -175,7 +180,7 @@ class _Page:
         for name, array in inputs.items():
             self._bind(self._binding.bind_input, name, array)
         self._bind(self._binding.bind_output, "logits", logits)
-        self._reader.run_with_iobinding(self._binding)
+        self._decoder.run_with_iobinding(self._binding)
         self.length += len(rows)
         return logits[0]
 
@@ -184,11 +189,11 @@ class _Page:
         bind(name, "cpu", 0, array.dtype, array.shape, array.ctypes.data)
 
 
-def _prepared(silenced: list[int], vocabulary: int, precision: Precision) -> Path:
+def _prepared(suppressed: list[int], vocabulary: int, precision: Precision) -> Path:
     """The decoder's files in the assets cache, made now if they are not there."""
 
     def build(folder: Path) -> None:
-        from duplex_agent.ear.whisper_graph import reader_graph, sound_graph
+        from duplex_agent.ear.whisper_graph import cross_attention_graph, decoder_graph
         from duplex_agent.ear.whisper_weights import decoder_weights
         from duplex_agent.runtime.onnx_graph import write_model
 
@@ -196,9 +201,9 @@ def _prepared(silenced: list[int], vocabulary: int, precision: Precision) -> Pat
         weights = decoder_weights(assets.path(_PART), vocabulary)
         # The file holds half precision: nothing is lost.
         np.save(folder / _EMBEDDING_FILE, weights["embeddings/weight"].astype(np.float16))
-        np.save(folder / _PLACES_FILE, weights["position_encodings/encodings"])
-        write_model(sound_graph(weights, precision), folder / _SOUND_FILE)
-        write_model(reader_graph(weights, silenced, precision), folder / _READER_FILE)
+        np.save(folder / _POSITIONS_FILE, weights["position_encodings/encodings"])
+        write_model(cross_attention_graph(weights, precision), folder / _CROSS_ATTENTION_FILE)
+        write_model(decoder_graph(weights, suppressed, precision), folder / _DECODER_FILE)
 
     fingerprint = assets.find(_PART).sha256[:16]
     return derived_folder(f"{_PART}-{fingerprint}-{precision}-v{_GRAPH_VERSION}", build)

@@ -1,9 +1,9 @@
 """Writes the two ONNX graphs of Whisper's decoder for ONNX Runtime on the CPU.
 
-The sound's graph turns features into what the decoder's layers attend to, their keys and values. It
-runs once for every tick of sound. The reader's turns pieces of text into the logits of what follows
-them. Past and present of its self-attention are buffers that the caller owns, as in the
-thinker's graph; the keys and values of the sound are inputs that it never changes.
+The cross-attention graph turns features into the keys and values that the decoder's layers attend
+to. It runs once for every tick of audio. The decoder graph turns tokens into the logits of the next
+ones. Past and present of its self-attention are buffers that the caller owns, as in the thinker's
+graph; the keys and values of the audio are inputs that it never changes.
 
 Operators: ``GroupQueryAttention``, ``MultiHeadAttention``, ``SkipLayerNormalization``,
 ``BiasGelu`` and ``MatMulNBits`` of ONNX Runtime's ``com.microsoft`` domain.
@@ -22,8 +22,8 @@ from duplex_agent.runtime.onnx_session import Precision
 _NEVER: Final = np.float32(-1e4)
 
 
-def sound_graph(weights: DecoderWeights, precision: Precision) -> onnx.ModelProto:
-    """``features`` [n, width] -> ``sound`` [2 x layers, heads, n, head width]."""
+def cross_attention_graph(weights: DecoderWeights, precision: Precision) -> onnx.ModelProto:
+    """``features`` [n, width] -> ``cross_attention`` [2 x layers, heads, n, head width]."""
     graph = Graph("whisper", precision)
     layers = range(weights.layers)
     matrices = [weights.layer(i, "attention/linear_1/weight") for i in layers]
@@ -32,22 +32,22 @@ def sound_graph(weights: DecoderWeights, precision: Precision) -> onnx.ModelProt
     shape = [0, 2 * weights.layers, weights.heads, weights.head_width]
     split = graph.constant("shape", np.array(shape, np.int64))
     graph.node("Reshape", [both, split], ["split"], "")
-    graph.node("Transpose", ["split"], ["sound"], "", perm=[1, 2, 0, 3])
+    graph.node("Transpose", ["split"], ["cross_attention"], "", perm=[1, 2, 0, 3])
     return graph.model(
         {"features": ["n", weights.width]},
-        {"sound": [2 * weights.layers, weights.heads, "n", weights.head_width]},
+        {"cross_attention": [2 * weights.layers, weights.heads, "n", weights.head_width]},
     )
 
 
-def reader_graph(
-    weights: DecoderWeights, silenced: list[int], precision: Precision
+def decoder_graph(
+    weights: DecoderWeights, suppressed: list[int], precision: Precision
 ) -> onnx.ModelProto:
-    """``pieces`` [1, n, width] behind what is cached -> ``logits`` [1, answers, vocabulary].
+    """``tokens`` [1, n, width] behind what is cached -> ``logits`` [1, answers, vocabulary].
 
-    The pieces ``silenced`` are never likely.
+    The tokens ``suppressed`` are never likely.
     """
     graph = Graph("whisper", precision)
-    residual, delta, late_bias = "pieces", "", None
+    residual, delta, late_bias = "tokens", "", None
     for i in range(weights.layers):
         for part in ("self_attention", "attention", "ffn"):
             name = f"layer{i}.{part}"
@@ -63,7 +63,7 @@ def reader_graph(
             if part == "self_attention":
                 delta, late_bias = _self_attention(graph, weights, i, normed)
             elif part == "attention":
-                delta, late_bias = _attention_to_sound(graph, weights, i, normed)
+                delta, late_bias = _cross_attention(graph, weights, i, normed)
             else:
                 delta, late_bias = _feed_forward(graph, weights, i, normed)
     gamma, beta = weights["layer_norm/gamma"], weights["layer_norm/beta"]
@@ -72,21 +72,21 @@ def reader_graph(
     axis = graph.constant("axis", np.array([1], np.int64))
     graph.node("Slice", [normed, "first_answer", forever, axis], ["answers"], "")
     allowed = np.zeros(weights.vocabulary, np.float32)
-    allowed[[i for i in silenced if i < weights.vocabulary]] = _NEVER
+    allowed[[i for i in suppressed if i < weights.vocabulary]] = _NEVER
     graph.linear("logits", "answers", weights.embedding, allowed)
     own: dict[str, list[Any]] = {}
-    sound: dict[str, list[Any]] = {}
+    cross: dict[str, list[Any]] = {}
     for i in range(weights.layers):
         for kind in ("key", "value"):
             own[f"{kind}.{i}"] = [1, weights.heads, "longest", weights.head_width]
-            sound[f"sound_{kind}.{i}"] = [1, weights.heads, "frames", weights.head_width]
+            cross[f"cross_{kind}.{i}"] = [1, weights.heads, "frames", weights.head_width]
     return graph.model(
         {
-            "pieces": [1, "n", weights.width],
+            "tokens": [1, "n", weights.width],
             "first_answer": [1],
             "last_position": [1],
             "total_length": [1],
-            **sound,
+            **cross,
             **{f"past_{name}": shape for name, shape in own.items()},
         },
         {
@@ -125,10 +125,10 @@ def _self_attention(
     return delta, weights.layer(i, "self_attention/linear_1/bias")
 
 
-def _attention_to_sound(
+def _cross_attention(
     graph: Graph, weights: DecoderWeights, i: int, normed: str
 ) -> tuple[str, Array]:
-    name = f"layer{i}.sound"
+    name = f"layer{i}.cross"
     query = graph.linear(
         f"{name}.query",
         normed,
@@ -137,7 +137,7 @@ def _attention_to_sound(
     )
     graph.node(
         "MultiHeadAttention",
-        [query, f"sound_key.{i}", f"sound_value.{i}"],
+        [query, f"cross_key.{i}", f"cross_value.{i}"],
         [f"{name}.mixed"],
         num_heads=weights.heads,
     )

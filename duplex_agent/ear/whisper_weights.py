@@ -106,7 +106,7 @@ class DecoderWeights:
 
     @property
     def embedding(self) -> Array:
-        """One row for each piece of text, [vocabulary, width]; the same rows make the logits."""
+        """One row for each token, [vocabulary, width]; the same rows make the logits."""
         return self["embeddings/weight"][: self.vocabulary]
 
     @property
@@ -126,7 +126,7 @@ class DecoderWeights:
 
 
 def decoder_weights(path: Path, vocabulary: int) -> DecoderWeights:
-    """The decoder in ``path``, its vocabulary cut to the first ``vocabulary`` pieces.
+    """The decoder in ``path``, its vocabulary cut to the first ``vocabulary`` tokens.
 
     Raises CheckpointError.
     """

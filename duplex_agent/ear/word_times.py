@@ -1,27 +1,29 @@
-"""When words were said: their letters found again among the letters that the ear spelled."""
+"""When words were said: their characters aligned with the CTC characters of the ear."""
 
 import re
 from collections.abc import Sequence
 
 from rapidfuzz.distance import Levenshtein
 
-_LETTERS_OF_A_DIGIT = 4
+_CHARACTERS_OF_A_DIGIT = 4
 
 
-def letters_of(text: str) -> str:
-    """The letters of ``text`` as the character head would spell them, digits as they are."""
+def ctc_characters(text: str) -> str:
+    """``text`` as the character head would spell it without spaces, digits as they are."""
     return re.sub("[^a-z'0-9]", "", text.lower())
 
 
-def spoken_size(text: str) -> int:
-    """How many letters ``text`` has when it is spelled: figures are spoken as words."""
-    letters = letters_of(text)
-    return len(letters) + (_LETTERS_OF_A_DIGIT - 1) * sum(map(str.isdigit, letters))
+def spoken_length(text: str) -> int:
+    """How many characters ``text`` has when it is spelled: numbers are spoken as words."""
+    characters = ctc_characters(text)
+    return len(characters) + (_CHARACTERS_OF_A_DIGIT - 1) * sum(map(str.isdigit, characters))
 
 
-def letters_apart(text: str, spelled: Sequence[tuple[str, int]]) -> int:
-    """Edits between the letters of ``text`` and those ``spelled``, whose ticks do not matter."""
-    return Levenshtein.distance(letters_of(text), "".join(letter for letter, _ in spelled))
+def character_distance(text: str, spelled: Sequence[tuple[str, int]]) -> int:
+    """Edit distance between ``text`` and the characters ``spelled``; their ticks do not matter."""
+    return Levenshtein.distance(
+        ctc_characters(text), "".join(character for character, _ in spelled)
+    )
 
 
 def word_times(
@@ -29,17 +31,17 @@ def word_times(
 ) -> list[tuple[int, int]]:
     """First and last tick of each of ``words``, in order and never overlapping backwards.
 
-    ``spelled``: letters with the ticks they were heard in. A word without any letter found lies
+    ``spelled``: CTC characters with their ticks. A word none of whose characters is aligned lies
     between its neighbours; all lie between ticks ``first`` and ``last``.
     """
-    wanted = [(letter, index) for index, word in enumerate(words) for letter in letters_of(word)]
+    wanted = [(char, index) for index, word in enumerate(words) for char in ctc_characters(word)]
     ticks: list[list[int]] = [[] for _ in words]
-    heard, said = ("".join(letter for letter, _ in pairs) for pairs in (spelled, wanted))
+    heard, said = ("".join(char for char, _ in pairs) for pairs in (spelled, wanted))
     # Least edits over the whole sentence: people repeat words, and the longest match may be the
     # wrong one of two.
     for block in Levenshtein.editops(heard, said).as_matching_blocks():
-        for place in range(block.size):
-            ticks[wanted[block.b + place][1]].append(spelled[block.a + place][1])
+        for i in range(block.size):
+            ticks[wanted[block.b + i][1]].append(spelled[block.a + i][1])
     times: list[tuple[int, int]] = []
     earliest = first
     for index, found in enumerate(ticks):

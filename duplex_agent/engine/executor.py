@@ -126,8 +126,8 @@ class CpuExecutor(_Executor):
         return request.vad.step(request.pcm)
 
     def _encode(self, request: Encode) -> Hearing:
-        if request.commit:
-            self._ear.commit(request.state)
+        if request.finalize:
+            self._ear.finalize(request.state)
         return self._ear.step(request.state, request.pcm)
 
     def _render(self, request: Render) -> Spoken:

@@ -176,14 +176,14 @@ class NumberEar:
         word = WORDS[state[tick]] if tick >= 0 else ""
         before = WORDS[state[tick - 1]] if tick >= 1 else ""
         if before in self._really:
-            return Hearing(self._heard(self._really[before], tick - 1), settled, taken_back=1)
+            return Hearing(self._heard(self._really[before], tick - 1), settled, revised=1)
         return Hearing(self._heard(word, tick) if word else (), settled)
 
     def _heard(self, word: str, tick: int) -> tuple[HeardWord, ...]:
         rows = self._thinker.embed(self._thinker.tokenizer.encode(word))
         return (HeardWord(rows, word, tick, tick),)
 
-    def commit(self, state: list[int]) -> None:
+    def finalize(self, state: list[int]) -> None:
         self.committed += 1
 
 

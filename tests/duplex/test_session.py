@@ -70,7 +70,7 @@ def test_every_event_has_the_fields_it_promises_and_time_only_goes_forward() -> 
         "error",
         "reply.left_out",
         "tick.compute",
-        "user.transcript.taken_back",
+        "user.transcript.revised",
     }
     for event in talk.events:
         assert set(event.data) == set(EVENT_TYPES[event.type])
@@ -86,11 +86,11 @@ def test_words_that_the_ear_gives_late_are_waited_for() -> None:
     assert talk.of_type("reply.done")[0]["heard_text"] == ANSWER
 
 
-def test_a_misheard_word_is_taken_back_everywhere() -> None:
+def test_a_revised_word_is_replaced_everywhere() -> None:
     talk = Conversation(really={" me": " more"})
     talk.hear(say("tell", "me", "", "please", rest=40))
     assert talk.context().startswith(SYSTEM + user(" tell more please"))
-    [event] = talk.of_type("user.transcript.taken_back")
+    [event] = talk.of_type("user.transcript.revised")
     assert (event["text"], event["words"]) == (" me", 1)
     assert talk.of_type("user.turn_ended")[0]["text"] == "tell more please"
     assert [turn.user.strip() for turn in talk.session.pairs] == ["tell more please"]
@@ -102,8 +102,8 @@ def test_words_of_another_turn_are_not_revised() -> None:
     for hearing, first, expected in [
         (Hearing((old,)), 3, ((), (old,))),
         (Hearing(), None, ((), ())),
-        (Hearing((new,), taken_back=1), 4, ((), (new,))),
-        (Hearing(taken_back=2), 4, ((new,), ())),
+        (Hearing((new,), revised=1), 4, ((), (new,))),
+        (Hearing(revised=2), 4, ((new,), ())),
     ]:
         words, *found = words.sort(hearing, first, tick=9)
         assert tuple(found) == expected

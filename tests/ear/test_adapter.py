@@ -50,8 +50,8 @@ def with_clock(weights: AdapterWeights) -> TickAdapter:
 def heard(ticks: int = TICKS) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
     features = torch.randn(ticks, FEATURES_PER_TICK, SMALL.ear_width, generator=generator)
-    letters = torch.randn(ticks, FEATURES_PER_TICK, len(CHARACTERS), generator=generator)
-    return features, letters.log_softmax(-1)
+    characters = torch.randn(ticks, FEATURES_PER_TICK, len(CHARACTERS), generator=generator)
+    return features, characters.log_softmax(-1)
 
 
 def heard_ticks(ticks: int = TICKS) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -61,25 +61,25 @@ def heard_ticks(ticks: int = TICKS) -> list[tuple[np.ndarray, np.ndarray]]:
 @pytest.mark.parametrize("rate", [1, 2])
 @torch.inference_mode()
 def test_tick_by_tick_equals_the_whole_recording(adapter, in_ticks, rate):
-    features, letters = heard()
-    whole = adapter.token(adapter.at_rate(adapter.hidden(features[None], letters[None]), rate))
+    features, characters = heard()
+    whole = adapter.token(adapter.at_rate(adapter.hidden(features[None], characters[None]), rate))
     state = in_ticks.new_state()
     steps = [in_ticks.step(state, *tick, rate) for tick in heard_ticks()]
     given = [token for token in steps if token is not None]
     assert len(given) == TICKS // rate
     np.testing.assert_allclose([t.vector for t in given], whole.vectors[0], atol=1e-4)
-    np.testing.assert_allclose([t.log_shares for t in given], whole.log_shares[0], atol=1e-4)
+    np.testing.assert_allclose([t.log_probs for t in given], whole.log_probs[0], atol=1e-4)
     np.testing.assert_allclose([t.blank for t in given], whole.blank[0], atol=1e-4)
 
 
 @torch.inference_mode()
 def test_a_tick_depends_on_its_bounded_past_and_not_on_what_follows(adapter):
-    features, letters = heard()
-    before = adapter.hidden(features[None], letters[None])
+    features, characters = heard()
+    before = adapter.hidden(features[None], characters[None])
     reach = SMALL.depth * SMALL.context_ticks
     at = 4
     features[at] += 1
-    moved = (adapter.hidden(features[None], letters[None]) - before).abs().amax(-1)[0] > 1e-5
+    moved = (adapter.hidden(features[None], characters[None]) - before).abs().amax(-1)[0] > 1e-5
     assert not moved[:at].any()
     assert moved[at]
     assert not moved[at + reach + 1 :].any()
@@ -121,7 +121,7 @@ class _Scripted:
     def new_state(self):
         return None
 
-    def step(self, state, features, letters, rate):
+    def step(self, state, features, characters, rate):
         self.given += 1
         blank = np.log(np.array([next(self.blanks)], np.float32))
         return Token(np.full(16, self.given - 1, np.float32), blank)
@@ -149,13 +149,13 @@ def test_a_pause_before_a_word_is_not_told():
     assert take([0.4] * 30, (20, 22)) == [list(range(15, 23))]
 
 
-def test_what_was_misheard_gives_its_tokens_to_the_words_that_follow():
+def test_revised_words_give_their_tokens_to_the_words_that_follow():
     stream = AdapterStream(_Scripted([0.1] * 6), 1)
     state = stream.new_state()
     for _ in range(6):
         stream.hear(state, *heard_ticks(1)[0])
     assert [len(stream.take(state, *word)) for word in ((0, 1), (2, 3), (4, 4))] == [2, 2, 1]
-    stream.take_back(state, 2)
+    stream.revise(state, 2)
     assert stream.take(state, 2, 5)[:, 0].tolist() == [2, 3, 4, 5]
 
 

@@ -20,7 +20,7 @@ from duplex_agent.ear.streaming import StreamingEar, decode_characters
 from duplex_agent.ear.tick_encoder import TickEncoder
 from duplex_agent.ear.transcriber import Transcriber
 from duplex_agent.ear.utterance import Word
-from duplex_agent.ear.whisper_decoder import ReadPiece
+from duplex_agent.ear.whisper_decoder import Subword
 from duplex_agent.errors import AudioError
 from duplex_agent.runtime.onnx_session import Precision
 from duplex_agent.runtime.torch_checkpoint import parameters
@@ -37,7 +37,7 @@ def encoder(request: pytest.FixtureRequest) -> EarEncoder:
 
 @pytest.fixture(scope="module")
 def talkative(encoder: EarEncoder) -> EarEncoder:
-    """The same encoder with a head that says many letters and spaces."""
+    """The same encoder with a head that says many characters and spaces."""
     loud = copy.deepcopy(encoder)
     torch.nn.init.normal_(loud.characters[-1].weight, std=1.0)
     return loud
@@ -57,26 +57,26 @@ def in_ticks(encoder: EarEncoder, precision: Precision) -> TickEncoder:
 
 
 def stream(clock: TickEncoder, sound: torch.Tensor, offset: int) -> tuple[np.ndarray, np.ndarray]:
-    """Features and letters of one recording [n], heard tick by tick."""
+    """Features and characters of one recording [n], heard tick by tick."""
     state = replace(clock.new_state(), offset=offset)
     ahead = clock.look_ahead_ticks
     ticks = torch.cat([sound, sound.new_zeros(ahead * USER_TICK_SAMPLES)]).split(USER_TICK_SAMPLES)
-    features, letters = [], []
+    features, characters = [], []
     for tick in ticks:
         state, found, spelled = clock.step(state, tick.numpy())
         features.append(found)
-        letters.append(spelled)
-    return np.concatenate(features[ahead:]), np.concatenate(letters[ahead:])
+        characters.append(spelled)
+    return np.concatenate(features[ahead:]), np.concatenate(characters[ahead:])
 
 
 @torch.inference_mode()
 @pytest.mark.parametrize("offset", [0, 390])
 def test_tick_by_tick_equals_the_whole_recording(encoder, sound, offset):
     whole = encoder(sound[:1], torch.tensor([offset]))
-    features, letters = stream(in_ticks(encoder, "fp32"), sound[0], offset)
+    features, characters = stream(in_ticks(encoder, "fp32"), sound[0], offset)
     assert features.shape == (TICKS * FEATURES_PER_TICK, SMALL.width)
     np.testing.assert_allclose(features, whole[0], atol=2e-4)
-    np.testing.assert_allclose(letters, encoder.logits(whole)[0], atol=2e-4)
+    np.testing.assert_allclose(characters, encoder.logits(whole)[0], atol=2e-4)
 
 
 @torch.inference_mode()
@@ -102,25 +102,25 @@ def test_features_depend_on_the_look_ahead_and_not_more(encoder, sound):
     assert by_tick[40 - encoder.look_ahead_ticks] > 0.0
 
 
-class LettersRead:
-    """Reads a letter for every second tick: even an untrained head hears something."""
+class CharacterDecoder:
+    """Decodes a character for every second tick: even an untrained head hears something."""
 
-    def sound(self, features: np.ndarray) -> np.ndarray:
+    def cross_attention(self, features: np.ndarray) -> np.ndarray:
         return features
 
-    def read(
-        self, sound: Sequence[np.ndarray], written: Sequence[int] = (), draft: Sequence[int] = ()
-    ) -> list[ReadPiece]:
-        ticks = sum(map(len, sound[:-1])) // FEATURES_PER_TICK
-        ids = range(len(written), ticks // 2)
-        return [ReadPiece(i, ((f" {chr(97 + i % 26)}", 1.0),)) for i in ids]
+    def decode(
+        self, attended: Sequence[np.ndarray], prefix: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> list[Subword]:
+        ticks = sum(map(len, attended[:-1])) // FEATURES_PER_TICK
+        ids = range(len(prefix), ticks // 2)
+        return [Subword(i, ((f" {chr(97 + i % 26)}", 1.0),)) for i in ids]
 
 
 SILENCE = np.zeros((8, SMALL.width), np.float32)
 
 
-class LetterTokenizer:
-    """Every word is its letters: piece 0 is a space, then a to z."""
+class CharacterTokenizer:
+    """Every word is its characters: token 0 is a space, then a to z."""
 
     def encode(self, text: str) -> list[int]:
         return [0 if c == " " else ord(c) - ord("a") + 1 for c in text.lower()]
@@ -132,8 +132,8 @@ TABLE = np.random.default_rng(0).normal(size=(27, 32)).astype(np.float32)
 def small_ear(encoder: EarEncoder) -> StreamingEar:
     return StreamingEar(
         in_ticks(encoder, "int8"),
-        Transcriber(LettersRead(), SILENCE),
-        LetterTokenizer(),
+        Transcriber(CharacterDecoder(), SILENCE),
+        CharacterTokenizer(),
         TABLE.__getitem__,
     )
 
@@ -178,11 +178,11 @@ def test_flush_gives_what_silence_would_have_given(talkative, sound):
     assert same([word for hearing in left for word in hearing.words], hear(ear, waited, silence))
 
 
-def test_a_doubtful_word_is_a_mixture_of_equally_long_spellings_mostly_the_likeliest(encoder):
+def test_an_uncertain_word_is_a_mixture_of_equally_long_alternatives_mostly_the_likeliest(encoder):
     ear = small_ear(encoder)
     mixed = ear.embed(Word(((" a", 0.6), (" b", 0.2), (" to", 0.2)), 0, 0))
     assert np.allclose(mixed[0], TABLE[0])
-    # Shares of 3 : 1 count as their cubes.
+    # Probabilities of 3 : 1 are sharpened with exponent 3.
     assert np.allclose(mixed[1], (27 * TABLE[1] + TABLE[2]) / 28)
 
 
@@ -191,7 +191,7 @@ def test_a_doubtful_word_is_a_mixture_of_equally_long_spellings_mostly_the_likel
     [np.zeros(1279, np.float32), np.full(USER_TICK_SAMPLES, np.nan, np.float32)],
     ids=["short", "nan"],
 )
-def test_unusable_sound_is_refused_and_changes_nothing(talkative, sound, pcm):
+def test_unusable_audio_is_refused_and_changes_nothing(talkative, sound, pcm):
     ear = small_ear(talkative)
     ticks = sound[0, : 40 * USER_TICK_SAMPLES].numpy()
     state = ear.new_state()
@@ -201,7 +201,7 @@ def test_unusable_sound_is_refused_and_changes_nothing(talkative, sound, pcm):
     assert same(hear(ear, state, ticks), hear(ear, before, ticks))
 
 
-def test_letters_repeat_only_across_a_blank():
+def test_characters_repeat_only_across_a_blank():
     symbols = [0, 8, 8, 5, 12, 12, 0, 12, 15, 15, 28, 0]
     spelled = torch.full((len(symbols), len(CHARACTERS)), -9.0)
     spelled[range(len(symbols)), symbols] = 0.0

@@ -1,4 +1,4 @@
-"""The policy that turns readings into words that stand."""
+"""The policy that turns hypotheses into committed words."""
 
 from collections.abc import Sequence
 from itertools import count, pairwise
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
 from duplex_agent.ear.transcriber import Transcriber, TranscriberConfig
 from duplex_agent.ear.utterance import Sentence, Word
-from duplex_agent.ear.whisper_decoder import ReadPiece
+from duplex_agent.ear.whisper_decoder import Subword
 from duplex_agent.ear.word_times import word_times
 
 SILENCE = np.full((4, 1), -1.0, np.float32)
@@ -18,52 +18,50 @@ CONFIG = TranscriberConfig()
 WORDS = ["", "what", "is", "the", "capital", "of", "france"]
 
 
-class TickReader:
-    """Reads the word whose number stands in a tick's features; the last one comes out ``unsure``.
+class TickDecoder:
+    """Decodes the word whose number is in a tick's features; the last one comes out ``unsure``.
 
-    ``read_ticks`` counts the ticks it was given, ``drafts`` keeps what it was told to expect.
+    ``decoded_ticks`` counts the ticks it was given, ``drafts`` keeps what it was told to expect.
     """
 
     def __init__(self, unsure: bool = False) -> None:
         self.unsure = unsure
-        self.read_ticks: list[int] = []
+        self.decoded_ticks: list[int] = []
         self.drafts: list[list[int]] = []
 
-    def sound(self, features: np.ndarray) -> np.ndarray:
+    def cross_attention(self, features: np.ndarray) -> np.ndarray:
         return features
 
-    def read(
-        self, sound: Sequence[np.ndarray], written: Sequence[int] = (), draft: Sequence[int] = ()
-    ) -> list[ReadPiece]:
+    def decode(
+        self, attended: Sequence[np.ndarray], prefix: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> list[Subword]:
         self.drafts.append(list(draft))
-        numbers = np.concatenate(sound)[::4, 0].astype(int)
-        self.read_ticks.append(int((numbers >= 0).sum()))
+        numbers = np.concatenate(attended)[::4, 0].astype(int)
+        self.decoded_ticks.append(int((numbers >= 0).sum()))
         ids = [int(n) for n in numbers if n > 0]
-        known = [*written, *ids[_overlap(list(written), ids) :]]
-        pieces = [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in known[len(written) :]]
-        if self.unsure and pieces:
-            pieces[-1] = ReadPiece(99, ((" mumble", 1.0),))
-        return pieces
+        known = [*prefix, *ids[_overlap(list(prefix), ids) :]]
+        subwords = [Subword(i, ((f" {WORDS[i]}", 1.0),)) for i in known[len(prefix) :]]
+        if self.unsure and subwords:
+            subwords[-1] = Subword(99, ((" mumble", 1.0),))
+        return subwords
 
 
-def _overlap(written: list[int], ids: list[int]) -> int:
-    """How many of ``ids`` at the start were written already."""
-    return next(
-        (n for n in range(min(len(written), len(ids)), 0, -1) if written[-n:] == ids[:n]), 0
-    )
+def _overlap(prefix: list[int], ids: list[int]) -> int:
+    """How many of ``ids`` at the start are in the prefix already."""
+    return next((n for n in range(min(len(prefix), len(ids)), 0, -1) if prefix[-n:] == ids[:n]), 0)
 
 
 def run(transcriber: Transcriber, ticks: list[int]) -> tuple[list[tuple[int, Word]], list[int]]:
     """Words with the ticks they were given out in, and the length of the window after each tick."""
-    state, given_out, windows = Sentence(), [], []
+    state, committed, windows = Sentence(), [], []
     for tick, number in enumerate(ticks):
         features = np.full((4, 1), number, np.float32)
-        letters = f"{WORDS[number]} " if number else ""
-        state, words, taken_back = transcriber.step(state, features, letters)
-        del given_out[len(given_out) - taken_back :]
-        given_out += [(tick, word) for word in words]
-        windows.append(len(state.sound))
-    return given_out, windows
+        characters = f"{WORDS[number]} " if number else ""
+        state, words, revised = transcriber.step(state, features, characters)
+        del committed[len(committed) - revised :]
+        committed += [(tick, word) for word in words]
+        windows.append(len(state.cross_attention))
+    return committed, windows
 
 
 def spoken(*words: str, ticks_each: int = 3, rest: int = 16) -> list[int]:
@@ -76,99 +74,99 @@ def spoken(*words: str, ticks_each: int = 3, rest: int = 16) -> list[int]:
 QUESTION = ("what", "is", "the", "capital", "of", "france")
 
 
-def test_words_stand_while_the_speaker_goes_on_and_all_of_them_in_the_pause():
-    given_out, _ = run(Transcriber(TickReader(), SILENCE), spoken(*QUESTION))
-    assert "".join(word.text for _, word in given_out) == " What is the capital of france"
-    last_letter = 8 + 3 * 5
-    assert given_out[0][0] < last_letter
-    assert given_out[-1][0] == last_letter + CONFIG.pause
+def test_words_are_committed_while_the_speaker_goes_on_and_all_of_them_in_the_pause():
+    committed, _ = run(Transcriber(TickDecoder(), SILENCE), spoken(*QUESTION))
+    assert "".join(word.text for _, word in committed) == " What is the capital of france"
+    last_character = 8 + 3 * 5
+    assert committed[0][0] < last_character
+    assert committed[-1][0] == last_character + CONFIG.pause
 
 
-def test_a_word_stands_at_the_time_it_was_said():
-    given_out, _ = run(Transcriber(TickReader(), SILENCE), spoken(*QUESTION))
-    assert [word.first_tick for _, word in given_out] == [8, 11, 14, 17, 20, 23]
-    assert all(word.first_tick <= word.last_tick <= tick for tick, word in given_out)
+def test_a_committed_word_has_the_time_it_was_said():
+    committed, _ = run(Transcriber(TickDecoder(), SILENCE), spoken(*QUESTION))
+    assert [word.first_tick for _, word in committed] == [8, 11, 14, 17, 20, 23]
+    assert all(word.first_tick <= word.last_tick <= tick for tick, word in committed)
 
 
-def test_the_last_word_of_a_reading_waits_until_it_is_sure():
-    given_out, _ = run(Transcriber(TickReader(unsure=True), SILENCE), spoken(*QUESTION, "is"))
-    before_the_pause = [word.text for tick, word in given_out if tick < 8 + 3 * 6 + CONFIG.pause]
+def test_the_last_word_of_a_hypothesis_waits_until_it_is_sure():
+    committed, _ = run(Transcriber(TickDecoder(unsure=True), SILENCE), spoken(*QUESTION, "is"))
+    before_the_pause = [word.text for tick, word in committed if tick < 8 + 3 * 6 + CONFIG.pause]
     assert before_the_pause
     assert " mumble" not in before_the_pause
 
 
-def test_quiet_and_a_single_letter_are_never_read():
-    reader = TickReader()
-    transcriber = Transcriber(reader, SILENCE)
+def test_quiet_and_a_single_character_are_never_decoded():
+    decoder = TickDecoder()
+    transcriber = Transcriber(decoder, SILENCE)
     run(transcriber, [0] * 200)
     state = Sentence()
-    for letters in ["", "a", *[""] * 30]:
-        state, words, _ = transcriber.step(state, np.zeros((4, 1), np.float32), letters)
+    for characters in ["", "a", *[""] * 30]:
+        state, words, _ = transcriber.step(state, np.zeros((4, 1), np.float32), characters)
         assert not words
-    assert not reader.read_ticks
+    assert not decoder.decoded_ticks
 
 
-def test_a_reading_that_never_stops_is_cut_where_the_letters_end():
-    class Endless(TickReader):
+def test_a_hypothesis_that_never_stops_is_cut_where_the_ctc_characters_end():
+    class Endless(TickDecoder):
         longest = 0
 
-        def read(self, sound, written=(), draft=()):
-            for i in count(len(written)):
-                self.longest = max(self.longest, i + 1 - len(written))
-                yield ReadPiece(i, ((f" {WORDS[i % 6 + 1]}{chr(97 + i % 26)}", 1.0),))
+        def decode(self, attended, prefix=(), draft=()):
+            for i in count(len(prefix)):
+                self.longest = max(self.longest, i + 1 - len(prefix))
+                yield Subword(i, ((f" {WORDS[i % 6 + 1]}{chr(97 + i % 26)}", 1.0),))
 
     endless = Endless()
-    given_out, _ = run(Transcriber(endless, SILENCE), spoken("what", "is"))
-    letters = sum(len(word.text.strip()) for _, word in given_out)
-    believable = CONFIG.letters_more + CONFIG.letters_per_letter * len("whatis")
-    assert 0 < letters <= believable
-    assert endless.longest <= CONFIG.pause_patience * believable
+    committed, _ = run(Transcriber(endless, SILENCE), spoken("what", "is"))
+    characters = sum(len(word.text.strip()) for _, word in committed)
+    plausible = CONFIG.extra_characters + CONFIG.characters_per_character * len("whatis")
+    assert 0 < characters <= plausible
+    assert endless.longest <= CONFIG.pause_patience * plausible
 
 
-def test_what_is_read_twice_but_spelled_once_is_given_out_once():
-    class Twice(TickReader):
-        def read(self, sound, written=(), draft=()):
-            said = [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in (3, 4, 3, 4)]
-            return said[len(written) :]
+def test_what_is_decoded_twice_but_spelled_once_is_committed_once():
+    class Twice(TickDecoder):
+        def decode(self, attended, prefix=(), draft=()):
+            said = [Subword(i, ((f" {WORDS[i]}", 1.0),)) for i in (3, 4, 3, 4)]
+            return said[len(prefix) :]
 
-    given_out, _ = run(Transcriber(Twice(), SILENCE), spoken("the", "capital"))
-    assert "".join(word.text for _, word in given_out) == " The capital"
-
-
-class WrongAtFirst(TickReader):
-    """Takes "the" for "of" until six words can be read at once."""
-
-    def read(self, sound, written=(), draft=()):
-        said = super().read(sound, (), draft)
-        if len(said) < 6 or 5 in written:
-            said = [ReadPiece(5, ((" of", 1.0),)) if p.id == 3 else p for p in said]
-        return said[len(written) :]
+    committed, _ = run(Transcriber(Twice(), SILENCE), spoken("the", "capital"))
+    assert "".join(word.text for _, word in committed) == " The capital"
 
 
-def test_a_word_that_the_letters_contradict_is_taken_back_in_the_pause():
-    given_out, _ = run(Transcriber(WrongAtFirst(), SILENCE), spoken(*QUESTION))
-    assert "".join(word.text for _, word in given_out) == " What is the capital of france"
-    times = [word.first_tick for _, word in given_out]
+class WrongAtFirst(TickDecoder):
+    """Takes "the" for "of" until six words can be decoded at once."""
+
+    def decode(self, attended, prefix=(), draft=()):
+        said = super().decode(attended, (), draft)
+        if len(said) < 6 or 5 in prefix:
+            said = [Subword(5, ((" of", 1.0),)) if p.id == 3 else p for p in said]
+        return said[len(prefix) :]
+
+
+def test_a_word_that_the_ctc_characters_contradict_is_revised_in_the_pause():
+    committed, _ = run(Transcriber(WrongAtFirst(), SILENCE), spoken(*QUESTION))
+    assert "".join(word.text for _, word in committed) == " What is the capital of france"
+    times = [word.first_tick for _, word in committed]
     assert times == sorted(times)
 
 
-class Said(TickReader):
-    """Reads the same words whatever it hears."""
+class Said(TickDecoder):
+    """Decodes the same words whatever it hears."""
 
     def __init__(self, *words: int) -> None:
         super().__init__()
         self.words = words
 
-    def read(self, sound, written=(), draft=()):
-        return [ReadPiece(i, ((f" {WORDS[i]}", 1.0),)) for i in self.words][len(written) :]
+    def decode(self, attended, prefix=(), draft=()):
+        return [Subword(i, ((f" {WORDS[i]}", 1.0),)) for i in self.words][len(prefix) :]
 
 
 def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_goes():
-    for last, letters, kept in ((6, "fra", " Capital france"), (2, "", " Capital")):
+    for last, characters, kept in ((6, "fra", " Capital france"), (2, "", " Capital")):
         transcriber, state, said = Transcriber(Said(4, last), SILENCE), Sentence(), []
-        for heard in ["capital ", "", "", letters, *[""] * 16]:
-            state, words, taken_back = transcriber.step(state, np.zeros((4, 1), np.float32), heard)
-            del said[len(said) - taken_back :]
+        for heard in ["capital ", "", "", characters, *[""] * 16]:
+            state, words, revised = transcriber.step(state, np.zeros((4, 1), np.float32), heard)
+            del said[len(said) - revised :]
             said += [word.text for word in words]
         assert "".join(said) == kept
 
@@ -176,51 +174,51 @@ def test_a_last_word_that_was_half_spelled_stays_and_one_that_was_not_spelled_go
 def test_last_words_that_only_come_back_go():
     echoing, state, said = Transcriber(Said(1, 2, 3, 2, 3), SILENCE), Sentence(), []
     for heard in ["what ", "", "is ", "", "the ", "", "t", *[""] * 16]:
-        state, words, taken_back = echoing.step(state, np.zeros((4, 1), np.float32), heard)
-        del said[len(said) - taken_back :]
+        state, words, revised = echoing.step(state, np.zeros((4, 1), np.float32), heard)
+        del said[len(said) - revised :]
         said += [word.text for word in words]
     assert "".join(said) == " What is the"
 
 
-def test_a_word_that_is_being_answered_is_not_taken_back():
+def test_a_word_that_is_being_answered_is_not_revised():
     transcriber, state, said = Transcriber(WrongAtFirst(), SILENCE), Sentence(), []
     for number in spoken(*QUESTION):
         features = np.full((4, 1), number, np.float32)
-        letters = f"{WORDS[number]} " if number else ""
-        state, words, taken_back = transcriber.step(state, features, letters)
-        assert not taken_back
+        characters = f"{WORDS[number]} " if number else ""
+        state, words, revised = transcriber.step(state, features, characters)
+        assert not revised
         said += [word.text for word in words]
         if " of" in said:
-            state = transcriber.commit(state)
+            state = transcriber.finalize(state)
     assert said[:4] == [" What", " is", " of", " capital"]
 
 
-def test_a_reading_is_the_draft_of_the_next_and_in_the_pause_so_are_the_words_that_stand():
-    reader = TickReader()
-    run(Transcriber(reader, SILENCE), spoken("what", "is", "the", "capital"))
+def test_a_hypothesis_is_the_draft_of_the_next_and_in_the_pause_so_are_committed_words():
+    decoder = TickDecoder()
+    run(Transcriber(decoder, SILENCE), spoken("what", "is", "the", "capital"))
     what, is_, the = map(WORDS.index, ["what", "is", "the"])
-    assert reader.drafts[:3] == [[], [what], [what, is_, the]]
+    assert decoder.drafts[:3] == [[], [what], [what, is_, the]]
 
 
 def test_a_pause_is_no_comma_until_the_sentence_goes_on():
-    class Marks(TickReader):
+    class Marks(TickDecoder):
         """Puts a comma, or less likely a question mark, behind whatever came last."""
 
-        def read(self, sound, written=(), draft=()):
-            said = super().read(sound, (), draft)
-            numbers = [piece.id for piece in said]
-            comma = ReadPiece(50, ((",", 0.6), ("?", 0.3)))
+        def decode(self, attended, prefix=(), draft=()):
+            said = super().decode(attended, (), draft)
+            numbers = [subword.id for subword in said]
+            comma = Subword(50, ((",", 0.6), ("?", 0.3)))
             at = [i for i, n in enumerate(numbers) if n in (3, 6)]
             marked = [p for i, q in enumerate(said) for p in ((q, comma) if i in at else (q,))]
-            return marked[len(written) :]
+            return marked[len(prefix) :]
 
     first, more = spoken("what", "is", "the", rest=5), spoken("capital", "of", "france")[8:]
     transcriber, state, said, shown = Transcriber(Marks(), SILENCE), Sentence(), [], []
     for number in [*first, *more]:
         features = np.full((4, 1), number, np.float32)
-        letters = f"{WORDS[number]} " if number else ""
-        state, words, taken_back = transcriber.step(state, features, letters)
-        del said[len(said) - taken_back :]
+        characters = f"{WORDS[number]} " if number else ""
+        state, words, revised = transcriber.step(state, features, characters)
+        del said[len(said) - revised :]
         said += [word.text for word in words]
         shown.append("".join(said))
     assert " What is the?" in shown
@@ -230,8 +228,8 @@ def test_a_pause_is_no_comma_until_the_sentence_goes_on():
 AHEAD = 4
 
 
-class HearsWhole:
-    """A second pass that tells the decoder which words the sound itself holds."""
+class WholeSentence:
+    """A full-context encoder that tells the decoder which words the audio itself holds."""
 
     silence = SILENCE
 
@@ -245,12 +243,12 @@ class HearsWhole:
 
 
 def listen(
-    second_pass: HearsWhole, ticks: list[int], misheard: dict[int, int], noise: float = 0.0
+    full_context: WholeSentence, ticks: list[int], mistaken: dict[int, int], noise: float = 0.0
 ) -> list[tuple[int, str]]:
-    """Words with the tick whose sound brought them; the encoder is ``AHEAD`` ticks behind and takes
-    the words in ``misheard`` for others.
+    """Words with the tick whose audio brought them; the encoder is ``AHEAD`` ticks behind and takes
+    the words in ``mistaken`` for others.
     """
-    transcriber = Transcriber(TickReader(), SILENCE, second_pass)
+    transcriber = Transcriber(TickDecoder(), SILENCE, full_context)
     state, said = Sentence(), []
     for tick, number in enumerate(ticks):
         state = transcriber.hear(
@@ -259,34 +257,34 @@ def listen(
         behind = ticks[tick - AHEAD] if tick >= AHEAD else None
         if behind is None:
             continue
-        features = np.full((4, 1), misheard.get(behind, behind), np.float32)
-        state, words, taken_back = transcriber.step(
+        features = np.full((4, 1), mistaken.get(behind, behind), np.float32)
+        state, words, revised = transcriber.step(
             state, features, f"{WORDS[behind]} " if behind else ""
         )
-        del said[len(said) - taken_back :]
+        del said[len(said) - revised :]
         said += [(tick, word.text) for word in words]
     return said
 
 
-def test_in_a_pause_the_second_pass_corrects_what_was_misheard():
-    second_pass = HearsWhole()
+def test_in_a_pause_full_context_corrects_mistaken_words():
+    full_context = WholeSentence()
     ticks = spoken(*QUESTION, ticks_each=1)
-    said = listen(second_pass, ticks, misheard={3: 5, 6: 4})
+    said = listen(full_context, ticks, mistaken={3: 5, 6: 4})
     assert "".join(text for _, text in said) == " What is the capital of france"
-    assert len(second_pass.lengths) == 1
+    assert len(full_context.lengths) == 1
 
 
-def test_a_hush_brings_the_last_word_as_soon_as_its_letters_are_there():
+def test_a_hush_brings_the_last_word_as_soon_as_its_characters_are_there():
     ticks = spoken(*QUESTION, ticks_each=1)
     last = max(tick for tick, number in enumerate(ticks) if number)
-    said = listen(HearsWhole(), ticks, misheard={})
+    said = listen(WholeSentence(), ticks, mistaken={})
     assert said[-1] == (last + AHEAD, " france")
 
 
-def test_in_noise_which_is_never_quiet_a_pause_is_one_of_letters():
+def test_in_noise_which_is_never_quiet_a_pause_is_one_of_ctc_characters():
     ticks = spoken(*QUESTION, ticks_each=1)
     last = max(tick for tick, number in enumerate(ticks) if number)
-    said = listen(HearsWhole(), ticks, misheard={3: 5}, noise=0.4)
+    said = listen(WholeSentence(), ticks, mistaken={3: 5}, noise=0.4)
     assert "".join(text for _, text in said) == " What is the capital of france"
     assert said[-1][0] == last + AHEAD + CONFIG.pause
 
@@ -294,12 +292,12 @@ def test_in_noise_which_is_never_quiet_a_pause_is_one_of_letters():
 @given(st.lists(st.integers(0, 6), min_size=1, max_size=400), st.integers(1, 5))
 def test_the_window_stays_bounded_and_time_never_runs_back(numbers: list[int], spread: int):
     ticks = [n if i % spread == 0 else 0 for i, n in enumerate(numbers)]
-    reader = TickReader()
-    given_out, windows = run(Transcriber(reader, SILENCE), ticks)
+    decoder = TickDecoder()
+    committed, windows = run(Transcriber(decoder, SILENCE), ticks)
     assert max(windows) <= 2 * CONFIG.window
-    times = [(word.first_tick, word.last_tick) for _, word in given_out]
+    times = [(word.first_tick, word.last_tick) for _, word in committed]
     assert all(a[1] <= b[0] and b[0] <= b[1] for a, b in pairwise(times))
-    assert all(word.last_tick <= tick for tick, word in given_out)
+    assert all(word.last_tick <= tick for tick, word in committed)
 
 
 @given(

@@ -111,7 +111,7 @@ def test_a_batch_writes_and_reads_what_single_rows_do(
             assert int(step.logits.argmax()) == token == int(likeliest.ids[place, 0])
             shares = torch.log_softmax(torch.from_numpy(step.logits), -1)
             torch.testing.assert_close(
-                likeliest.log_shares[place], shares[likeliest.ids[place]], atol=1e-3, rtol=0
+                likeliest.log_probs[place], shares[likeliest.ids[place]], atol=1e-3, rtol=0
             )
             step = thinker.append(state, thinker.embed([token]))
 

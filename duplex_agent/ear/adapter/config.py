@@ -22,5 +22,5 @@ class AdapterConfig:
 
     @property
     def inputs(self) -> int:
-        """Numbers that the ear gives for a tick: features, and the shares of its letters."""
+        """Numbers of the ear for a tick: features, and probabilities of CTC characters."""
         return FEATURES_PER_TICK * (self.ear_width + len(CHARACTERS))

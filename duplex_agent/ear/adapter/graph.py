@@ -41,8 +41,8 @@ def listening_graph(adapter: AdapterWeights) -> onnx.ModelProto:
             graph.node("Slice", [sides[-1], second, end, second], [f"next_{past}"], "")
         # ``near`` counts distances, the scores begin with the oldest tick.
         near = weights[f"{name}.near"][None, :, None, ::-1]
-        places = graph.constant(f"{name}.places", near)
-        bias = graph.node("Add", [places, "unheard"], [f"{name}.bias"], "")
+        positions = graph.constant(f"{name}.positions", near)
+        bias = graph.node("Add", [positions, "unheard"], [f"{name}.bias"], "")
         mixed = graph.node(
             "MultiHeadAttention", [q, *sides, "", "", bias], [f"{name}.mixed"],
             num_heads=config.heads,
@@ -53,7 +53,7 @@ def listening_graph(adapter: AdapterWeights) -> onnx.ModelProto:
 
 
 def token_graph(adapter: AdapterWeights) -> onnx.ModelProto:
-    """``said`` [1, width] -> ``vector`` [1, thinker's width] and ``log_shares`` [1, 1 + ids]."""
+    """``said`` [1, width] -> ``vector`` [1, thinker's width] and ``log_probs`` [1, 1 + ids]."""
     weights, rows, config = adapter.arrays, adapter.rows, adapter.config
     graph = Graph("adapter_token", "fp32")
     query = graph.linear("query", "said", *linear(weights, "query"))
@@ -62,15 +62,15 @@ def token_graph(adapter: AdapterWeights) -> onnx.ModelProto:
     )
     blank = graph.linear("blank", "said", *linear(weights, "blank"))
     graph.node("Concat", [blank, likeness], ["scores"], "", axis=-1)
-    graph.node("LogSoftmax", ["scores"], ["log_shares"], "", axis=-1)
-    graph.node("Exp", ["log_shares"], ["shares"], "")
+    graph.node("LogSoftmax", ["scores"], ["log_probs"], "", axis=-1)
+    graph.node("Exp", ["log_probs"], ["probs"], "")
     vectors = np.concatenate([weights["blank_vector"][None], rows])
-    spoken = graph.linear("spoken", "shares", vectors.T)
+    spoken = graph.linear("spoken", "probs", vectors.T)
     rest = graph.linear("rest", "said", *linear(weights, "rest"))
     graph.node("Add", [spoken, rest], ["vector"], "")
     return graph.model(
         {"said": [1, config.width]},
-        {"vector": [1, rows.shape[1]], "log_shares": [1, 1 + len(rows)]},
+        {"vector": [1, rows.shape[1]], "log_probs": [1, 1 + len(rows)]},
     )
 
 

@@ -11,16 +11,16 @@ from duplex_agent.ear.adapter.tick_adapter import AdapterState, TickAdapter
 
 # Chosen by measurement, docs/adapter.md: as many right answers as with 0.9, for fewer tokens.
 SKIP_ABOVE: Final = 0.5
-"""Share of blank from which on a token says nothing and is left out."""
+"""Probability of blank from which on a token says nothing and is left out."""
 _LEAD_TICKS: Final = 5
-# No word stands later than this after it was said: a transcriber's window is never longer.
+# No word is committed later than this after it was said: a transcriber's window is never longer.
 _LONGEST_WAIT_TICKS: Final = 210
 _MOST_WORDS: Final = 100
 
 
 @dataclass(frozen=True)
 class Told:
-    """A token of the ticks up to ``tick``, its vector [width] and its share of blank."""
+    """A token of the ticks up to ``tick``, its vector [width] and its probability of blank."""
 
     tick: int
     vector: NDArray[np.float32]
@@ -60,13 +60,13 @@ class AdapterStream:
         self,
         state: AdapterStreamState,
         features: NDArray[np.float32],
-        letters: NDArray[np.float32],
+        characters: NDArray[np.float32],
     ) -> None:
-        """Take a tick's ``features`` [4, width] and log-shares of ``letters`` [4, characters].
+        """Take a tick's ``features`` [4, width] and log-probabilities of ``characters`` [4, n].
 
         Changes ``state`` in place. Raises AudioError for NaN or infinity; the state then stays.
         """
-        token = self.adapter.step(state.adapter, features, letters, self._rate)
+        token = self.adapter.step(state.adapter, features, characters, self._rate)
         if token is not None:
             new = Told(state.tick, token.vector, token.blank)
             oldest = state.tick - _LONGEST_WAIT_TICKS
@@ -91,6 +91,6 @@ class AdapterStream:
             return self.adapter.blank_vector[None].copy()
         return np.stack([token.vector for token in kept])
 
-    def take_back(self, state: AdapterStreamState, words: int) -> None:
-        """The last ``words`` words were misheard: others will take their tokens."""
+    def revise(self, state: AdapterStreamState, words: int) -> None:
+        """The last ``words`` words were revised: others will take their tokens."""
         state.ends = state.ends[: max(0, len(state.ends) - words)]

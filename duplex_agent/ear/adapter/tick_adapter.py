@@ -33,15 +33,15 @@ class AdapterState:
 
 @dataclass(frozen=True)
 class Token:
-    """``vector`` [thinker's width], and log-shares [1 + ids] of blank and the ids."""
+    """``vector`` [thinker's width], and log-probabilities [1 + ids] of blank and the ids."""
 
     vector: Array
-    log_shares: Array
+    log_probs: Array
 
     @property
     def blank(self) -> float:
-        """The share of blank: how sure it is that this token says nothing new."""
-        return float(np.exp(self.log_shares[BLANK]))
+        """The probability of blank: how sure it is that this token says nothing new."""
+        return float(np.exp(self.log_probs[BLANK]))
 
 
 class TickAdapter:
@@ -69,14 +69,14 @@ class TickAdapter:
         return AdapterState(0, {name: np.zeros(shape, np.float32) for name in self._left})
 
     def step(
-        self, state: AdapterState, features: Array, letters: Array, rate: Rate
+        self, state: AdapterState, features: Array, characters: Array, rate: Rate
     ) -> Token | None:
-        """Hear one tick, ``features`` [4, ear width] and log-shares of its ``letters``
+        """Hear one tick, ``features`` [4, ear width] and log-probabilities of its ``characters``
         [4, characters]; its token, or None in the first tick of a pair.
 
         Changes ``state`` in place. Raises AudioError for NaN or infinity; the state then stays.
         """
-        heard = np.concatenate([features.ravel(), np.exp(letters).ravel()])
+        heard = np.concatenate([features.ravel(), np.exp(characters).ravel()])
         if not np.isfinite(heard).all():
             raise AudioError("the ear's features hold NaN or infinity")
         context = self._config.context_ticks
@@ -95,5 +95,5 @@ class TickAdapter:
         return self._say(both)
 
     def _say(self, said: Array) -> Token:
-        vector, log_shares = self._token.run(None, {"said": said})
-        return Token(vector[0], log_shares[0])
+        vector, log_probs = self._token.run(None, {"said": said})
+        return Token(vector[0], log_probs[0])

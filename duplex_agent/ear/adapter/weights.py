@@ -33,7 +33,7 @@ class AdapterWeights:
 
 def load_adapter(
     table: NDArray[np.float32],
-    backbone: str,
+    thinker: str,
     path: Path,
     config: AdapterConfig | None = None,
 ) -> AdapterWeights:
@@ -45,7 +45,7 @@ def load_adapter(
     ids = arrays.pop("ids", None)
     if notes.get("recipe") != RECIPE or ids is None:
         raise CheckpointError(f"{path} holds no adapter")
-    if notes.get("backbone") != backbone:
+    if notes.get("backbone") != thinker:
         raise CheckpointError(f"{path} was trained with another language model")
     if ids.ndim != 1 or not len(ids) or ids.min() < 0 or ids.max() >= len(table):
         raise CheckpointError(f"{path} names tokens that the language model does not have")

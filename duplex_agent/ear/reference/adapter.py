@@ -18,19 +18,19 @@ from duplex_agent.ear.adapter.config import BLANK, AdapterConfig, Rate
 
 @dataclass(frozen=True)
 class Tokens:
-    """``vectors`` [..., thinker's width] and log-shares [..., 1 + ids] of blank and the ids."""
+    """``vectors`` [..., thinker's width] and log-probabilities [..., 1 + ids] of blank and ids."""
 
     vectors: Tensor
-    log_shares: Tensor
+    log_probs: Tensor
 
     @property
     def blank(self) -> Tensor:
-        """The share of blank [...]: how sure it is that this token says nothing new."""
-        return self.log_shares[..., BLANK].exp()
+        """The probability of blank [...]: how sure it is that this token says nothing new."""
+        return self.log_probs[..., BLANK].exp()
 
 
 class AdapterLayer(nn.Module):
-    """Attention to the recent past, places told by a bias per distance, then feed-forward."""
+    """Attention to the recent past, positions told by a bias per distance, then feed-forward."""
 
     def __init__(self, config: AdapterConfig) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ class AdapterLayer(nn.Module):
 
 
 class Adapter(nn.Module):
-    """Features and letters of the ear -> continuous tokens and posteriors."""
+    """Features and characters of the ear -> continuous tokens and posteriors."""
 
     rows: Tensor
     keys: Tensor
@@ -99,16 +99,16 @@ class Adapter(nn.Module):
     def _stack(self) -> list[AdapterLayer]:
         return cast(list[AdapterLayer], list(self.layers))
 
-    def _enter(self, features: Tensor, letters: Tensor) -> Tensor:
-        heard = torch.cat([features.flatten(-2), letters.exp().flatten(-2)], dim=-1)
+    def _enter(self, features: Tensor, characters: Tensor) -> Tensor:
+        heard = torch.cat([features.flatten(-2), characters.exp().flatten(-2)], dim=-1)
         entered: Tensor = self.enter(heard)
         return entered
 
-    def hidden(self, features: Tensor, letters: Tensor) -> Tensor:
-        """``features`` [B, T, 4, ear width] and log-shares ``letters`` [B, T, 4, characters] of
+    def hidden(self, features: Tensor, characters: Tensor) -> Tensor:
+        """``features`` [B, T, 4, ear width] and log-probabilities ``characters`` [B, T, 4, n] of
         whole recordings -> hidden vectors [B, T, width].
         """
-        x = self._enter(features, letters)
+        x = self._enter(features, characters)
         for layer in self._stack():
             x = layer.mix(x, *layer.project(x))
         return self.norm(x)
@@ -120,14 +120,14 @@ class Adapter(nn.Module):
         whole = hidden.shape[-2] // 2 * 2
         return hidden[..., :whole, :].unflatten(-2, (-1, 2)).mean(-2)
 
-    def log_shares(self, hidden: Tensor) -> Tensor:
-        """Log-shares [..., 1 + ids] of blank and the ids behind hidden vectors [..., width]."""
+    def log_probs(self, hidden: Tensor) -> Tensor:
+        """Log-probabilities [..., 1 + ids] of blank and ids behind hidden vectors [..., width]."""
         scores = self.log_scale.exp() * F.linear(self.query(hidden), self.keys) + self.often
         return torch.cat([self.blank(hidden), scores], -1).float().log_softmax(-1)
 
     def token(self, hidden: Tensor) -> Tokens:
         """What hidden vectors [..., width] say."""
-        log_shares = self.log_shares(hidden)
-        shares = log_shares.exp()
-        spoken = shares[..., 1:] @ self.rows + shares[..., :1] * self.blank_vector
-        return Tokens(spoken + self.rest(hidden), log_shares)
+        log_probs = self.log_probs(hidden)
+        probs = log_probs.exp()
+        spoken = probs[..., 1:] @ self.rows + probs[..., :1] * self.blank_vector
+        return Tokens(spoken + self.rest(hidden), log_probs)

@@ -7,11 +7,11 @@ from duplex_agent.ear.reference.adapter import Adapter
 from duplex_agent.runtime import torch_checkpoint
 
 
-def save_adapter(path: Path, adapter: Adapter, backbone: str) -> None:
-    """Write the adapter with int8 matrices; ``backbone`` is the thinker's fingerprint.
+def save_adapter(path: Path, adapter: Adapter, thinker: str) -> None:
+    """Write the adapter with int8 matrices; ``thinker`` is the fingerprint of its thinker.
 
     Raises CheckpointError.
     """
-    notes = {"recipe": RECIPE, "backbone": backbone}
+    notes = {"recipe": RECIPE, "backbone": thinker}
     tensors = {k: v for k, v in adapter.state_dict().items() if k != "ids"}
     torch_checkpoint.save(path, tensors | {"ids": adapter.ids.int()}, notes, int8=True)

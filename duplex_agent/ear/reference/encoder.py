@@ -2,7 +2,7 @@
 
 Each layer sees four seconds back, and the first ``look_ahead_ticks`` layers also see one tick
 (80 ms) ahead of the tick they work on: with four of them the features of tick t are ready when the
-sound of tick t + 4 has arrived. One set of weights serves every look-ahead. Here whole recordings
+audio of tick t + 4 has arrived. One set of weights serves every look-ahead. Here whole recordings
 are heard, with two masks, in PyTorch: for training, and as reference of ``tick_encoder``, which
 does the same work with the clock.
 """
@@ -79,7 +79,7 @@ class EarEncoder(nn.Module):
         first = F.gelu(self.conv1(mel.transpose(1, 2)))
         return F.gelu(self.conv2(F.pad(first, (1, 0)))).transpose(1, 2)
 
-    def _place(self, x: Tensor, start: Tensor) -> Tensor:
+    def _add_positions(self, x: Tensor, start: Tensor) -> Tensor:
         """Add the positions that follow ``start`` [B] (modulo their number)."""
         steps = torch.arange(x.shape[1], device=x.device)
         return x + self.positions[(start[:, None] + steps) % self.config.positions]
@@ -90,12 +90,12 @@ class EarEncoder(nn.Module):
         return logits.float().log_softmax(-1)
 
     def forward(
-        self, pcm: Tensor, offset: Tensor | None = None, everything: bool = False
+        self, pcm: Tensor, offset: Tensor | None = None, full_context: bool = False
     ) -> Tensor:
         """Features of whole recordings: ``pcm`` [B, n * 1280] -> [B, 4 n, width].
 
         Silence is taken to follow. ``offset`` int64 [B] is the
-        position of the first feature, 0 by default. With ``everything`` all of the recording is
+        position of the first feature, 0 by default. With ``full_context`` all of the recording is
         visible from everywhere in it, as in Whisper itself.
         """
         batch, samples = pcm.shape
@@ -103,11 +103,13 @@ class EarEncoder(nn.Module):
         pcm = F.pad(pcm, (TAIL_SAMPLES, ahead * USER_TICK_SAMPLES))
         mel = F.pad(log_mel(pcm), (0, 0, 2, 0))
         x = self._convolve(mel)
-        x = self._place(x, offset if offset is not None else x.new_zeros(batch, dtype=torch.long))
+        x = self._add_positions(
+            x, offset if offset is not None else x.new_zeros(batch, dtype=torch.long)
+        )
         ticks = torch.arange(x.shape[1], device=x.device) // FEATURES_PER_TICK
         distance = ticks[None, :] - ticks[:, None]
         near = distance >= -self.config.context_ticks
-        masks = [everything | (near & (distance <= ahead)) for ahead in (0, 1)]
+        masks = [full_context | (near & (distance <= ahead)) for ahead in (0, 1)]
         for depth, layer in enumerate(self._stack()):
             q, k, v = layer.project(x)
             x = layer.mix(x, q, k, v, masks[depth < self.look_ahead_ticks])

@@ -122,7 +122,7 @@ function ended(problem) {
 const handlers = {
   "floor.changed": (event) => showFloor(event.floor),
   "user.transcript.delta": (event) => transcript.heard(event.text),
-  "user.transcript.taken_back": (event) => transcript.takenBack(event.text),
+  "user.transcript.revised": (event) => transcript.revised(event.text),
   "user.turn_ended": (event) => transcript.turnEnded(event.text),
   "reply.started": (event) => {
     const ms = event.response_ms + (event.transport_ms ?? 0);

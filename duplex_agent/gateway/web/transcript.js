@@ -25,8 +25,8 @@ export class Transcript {
     this.#scroll();
   }
 
-  /** The last words were misheard; others follow. */
-  takenBack(text) {
+  /** The last words are revised; others follow. */
+  revised(text) {
     const words = this.#user?.words;
     if (words?.textContent.endsWith(text)) words.textContent = words.textContent.slice(0, -text.length);
   }

@@ -69,7 +69,7 @@ def _write(
         replies += said
         for likeliest in read_replies(model, chat.system, turns, said, TOP):
             tops.append(likeliest.ids.numpy().astype(np.int32))
-            shares.append(likeliest.log_shares.exp().numpy().astype(np.float16))
+            shares.append(likeliest.log_probs.exp().numpy().astype(np.float16))
     store_arrays(
         file,
         texts=np.frombuffer(json.dumps(list(texts)).encode(), np.uint8),

@@ -148,7 +148,7 @@ class Likeliest:
     """The likeliest next ids at every position of a reply and their log shares, [n, top] each."""
 
     ids: Tensor
-    log_shares: Tensor
+    log_probs: Tensor
 
 
 @torch.inference_mode()
@@ -171,6 +171,6 @@ def read_replies(
     if banned:
         logits[..., list(banned)] = -torch.inf
     for row, reply in enumerate(replies):
-        log_shares = torch.log_softmax(logits[row, keep - len(reply) :], -1)
-        best = log_shares.topk(min(top, log_shares.shape[-1]))
+        log_probs = torch.log_softmax(logits[row, keep - len(reply) :], -1)
+        best = log_probs.topk(min(top, log_probs.shape[-1]))
         yield Likeliest(best.indices, best.values)

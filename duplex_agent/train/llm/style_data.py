@@ -256,7 +256,7 @@ def stop_id(chat: ChatFormat) -> int:
 
 
 def _shares(likeliest: Likeliest) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    shares = likeliest.log_shares.exp().numpy().astype(np.float32)
+    shares = likeliest.log_probs.exp().numpy().astype(np.float32)
     return shares, likeliest.ids.numpy().astype(np.int32)
 
 

@@ -261,8 +261,8 @@ class AdapterRecipe(Recipe):
         assert isinstance(model, Adapter)
         rows, device = batch.ctc, rng.device
         hidden = model.hidden(rows.features.to(device), rows.letters.to(device))
-        log_shares = model.log_shares(model.at_rate(hidden, batch.rate))
-        spelling = ctc(log_shares, rows.targets)
+        log_probs = model.log_probs(model.at_rate(hidden, batch.rate))
+        spelling = ctc(log_probs, rows.targets)
         # The log's columns are those of its first row.
         figures = {"ctc": float(spelling.detach()), "kl": math.nan}
         if batch.turns is None:

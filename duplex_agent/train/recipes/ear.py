@@ -2,9 +2,9 @@
 
 The teacher is Whisper's encoder itself, hearing the clean recording with full attention; the
 student hears what a microphone would, with a few ticks of look-ahead, another number of them in
-every step; in every other step it hears the whole row as well, as the second pass does in pauses. A
-character head learns beside it with CTC. Whisper's decoder then reads the student's features as it
-reads the teacher's.
+every step; in every other step it hears the whole row as well, as the full-context pass does in
+pauses. A character head learns beside it with CTC. Whisper's decoder then decodes the student's
+features as it decodes the teacher's.
 """
 
 import copy
@@ -74,7 +74,7 @@ class DistilledEar(nn.Module):
     @torch.no_grad()
     def wanted(self, clean: Tensor, offset: Tensor) -> Tensor:
         """The teacher's features [B, T, width] of ``clean`` [B, n], nothing hidden from it."""
-        return self.teacher(clean, offset, everything=True)
+        return self.teacher(clean, offset, full_context=True)
 
 
 FULL = EarPlan(
@@ -156,7 +156,7 @@ class EarRecipe(Recipe):
         whole = batch.look_ahead_ticks is None
         student.look_ahead_ticks = 0 if whole else batch.look_ahead_ticks
         with torch.set_grad_enabled(not batch.head_only):
-            features = student(heard, offset, everything=whole)
+            features = student(heard, offset, full_context=whole)
         wanted = model.wanted(clean, offset)
         apart = (features - wanted).square().mean() / wanted.var()
         spelling = ctc(student.logits(features), batch.targets)

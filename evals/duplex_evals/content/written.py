@@ -53,7 +53,7 @@ class _TextEar:
         self._tick += 1
         return Hearing((self.script.pop(0),)) if self.script else Hearing()
 
-    def commit(self, state: Any) -> None:
+    def finalize(self, state: Any) -> None:
         """What is written is never misread."""
 
 

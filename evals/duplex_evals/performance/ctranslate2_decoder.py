@@ -9,19 +9,19 @@ from numpy.typing import NDArray
 
 from duplex_agent import assets
 from duplex_agent.ear.encoder_config import FEATURES_PER_TICK
-from duplex_agent.ear.whisper_decoder import ReadPiece
+from duplex_agent.ear.whisper_decoder import Subword
 
 _PART: Final = "whisper-tiny.en"
-_SUBWORDS_PER_TICK: Final = 0.7
-_LEAST_SUBWORDS: Final = 8
+_TOKENS_PER_TICK: Final = 0.7
+_MIN_TOKENS: Final = 8
 
 Array = NDArray[np.float32]
 
 
 class Ctranslate2Decoder:
-    """Greedy decoding of the whole window, from features to the last subword, every time.
+    """Greedy decoding of the whole window, from features to the last token, every time.
 
-    ``hypotheses`` keeps what was asked and answered: features, subwords before, subwords behind.
+    ``decodes`` keeps what was asked and answered: features, prefix, tokens behind it.
     """
 
     def __init__(self, compute_type: str = "int8") -> None:
@@ -40,25 +40,25 @@ class Ctranslate2Decoder:
         named = self._tokenizer.token_to_id
         self._prompt = [named("<|startoftranscript|>"), named("<|notimestamps|>")]
         self._silenced: list[int] = config["suppress_ids"]
-        self.hypotheses: list[tuple[Array, list[int], list[int]]] = []
+        self.decodes: list[tuple[Array, list[int], list[int]]] = []
 
-    def sound(self, features: Array) -> Array:
+    def cross_attention(self, features: Array) -> Array:
         return features
 
-    def read(
-        self, sound: Sequence[Array], written: Sequence[int] = (), draft: Sequence[int] = ()
-    ) -> list[ReadPiece]:
+    def decode(
+        self, attended: Sequence[Array], prefix: Sequence[int] = (), draft: Sequence[int] = ()
+    ) -> list[Subword]:
         from ctranslate2 import StorageView
 
-        features = np.concatenate(sound)
-        most = _LEAST_SUBWORDS + int(_SUBWORDS_PER_TICK * len(features) / FEATURES_PER_TICK)
+        features = np.concatenate(attended)
+        most = _MIN_TOKENS + int(_TOKENS_PER_TICK * len(features) / FEATURES_PER_TICK)
         [result] = self._model.generate(
             StorageView.from_array(np.ascontiguousarray(features[None])),
-            [[*self._prompt, *written]],
+            [[*self._prompt, *prefix]],
             beam_size=1,
             max_length=2 * most,
             suppress_tokens=self._silenced,
         )
-        ids = result.sequences_ids[0][len(written) :]
-        self.hypotheses.append((features, list(written), ids))
-        return [ReadPiece(id_, ((self._tokenizer.decode([id_]), 1.0),)) for id_ in ids]
+        ids = result.sequences_ids[0][len(prefix) :]
+        self.decodes.append((features, list(prefix), ids))
+        return [Subword(id_, ((self._tokenizer.decode([id_]), 1.0),)) for id_ in ids]

@@ -1,10 +1,10 @@
-"""What the ear costs in a tick: its decoder beside CTranslate2's, full-context re-decode, adapter.
+"""What the ear costs in a tick: its decoder beside CTranslate2's, full-context pass, adapter.
 
 duplex-evals ear-cost [--clips N] [--look-ahead TICKS]
 
 All hear the same held-out sentences in the same ticks, so the ratio holds on a busy machine too.
 Milliseconds are CPU time of all threads, from the first character of a sentence until its audio
-is dropped.
+is forgotten.
 """
 
 import time
@@ -68,11 +68,11 @@ def main(
     """Print a table; the ratio is to CTranslate2's mean."""
     ear = prepared_ear(WEIGHTS, look_ahead)
     before, own = Ctranslate2Decoder(), WhisperDecoder()
-    silence, full_context = ear.silence(), ear.second_pass()
+    silence, full_context = ear.silence(), ear.full_context()
     runs = {
         "CTranslate2's decoder": Run(Transcriber(before, silence)),
         "own decoder": Run(Transcriber(own, silence)),
-        "own decoder, full-context re-decode": Run(Transcriber(own, silence, full_context)),
+        "own decoder, full-context pass": Run(Transcriber(own, silence, full_context)),
     }
     parts = Parts(ear.encoder())
     for spoken in track(synthetic(clips), "listening", console=Console(stderr=True)):
@@ -91,7 +91,7 @@ def main(
     console.print(f"of it the encoder: mean {np.mean(parts.encoder_ms):.1f}")
     for name, ms in parts.adapter_ms.items():
         console.print(f"on top, neural adapter at {name}: mean {np.mean(ms):.1f}")
-    _print_equal(console, before.hypotheses)
+    _print_equal(console, before.decodes)
 
 
 class Parts:
@@ -134,26 +134,24 @@ def _listen(parts: Parts, spoken: Spoken, runs: list[Run]) -> None:
             parts.adapter_ms[name].append((time.process_time() - began) * 1000)
 
 
-def _print_equal(console: Console, hypotheses: list[tuple[Array, list[int], list[int]]]) -> None:
-    """How many of CTranslate2's hypotheses each decoder gives too, given the same features.
+def _print_equal(console: Console, decodes: list[tuple[Array, list[int], list[int]]]) -> None:
+    """How many of CTranslate2's decodes each decoder repeats, given the same features.
 
-    The reference is full precision, in the first subwords only: some hypotheses end in a loop.
+    Full precision is what all are held against, in the first tokens: some decodes end in a loop.
     """
     exact = Ctranslate2Decoder("float32")
-    wanted = [_first_subwords(exact, features, written) for features, written, _ in hypotheses]
-    found = {"CTranslate2, int8": [ids[:_COMPARED] for _, _, ids in hypotheses]}
+    wanted = [_first_tokens(exact, features, prefix) for features, prefix, _ in decodes]
+    found = {"CTranslate2, int8": [ids[:_COMPARED] for _, _, ids in decodes]}
     precisions: tuple[Precision, ...] = ("int8", "fp32")
     for precision in precisions:
         own = WhisperDecoder(precision)
-        found[f"own, {precision}"] = [
-            _first_subwords(own, f, written) for f, written, _ in hypotheses
-        ]
-    console.print(f"hypotheses that equal CTranslate2's in float32, of {len(hypotheses)}:")
+        found[f"own, {precision}"] = [_first_tokens(own, f, prefix) for f, prefix, _ in decodes]
+    console.print(f"decodes that CTranslate2 makes alike in float32, of {len(decodes)}:")
     for name, read in found.items():
         same = sum(ids == ours for ids, ours in zip(wanted, read, strict=True))
         console.print(f"  {name}: {same}")
 
 
-def _first_subwords(decoder: Decoder, features: Array, written: list[int]) -> list[int]:
-    subwords = decoder.read([decoder.sound(features)], written)
-    return [subword.id for subword in islice(subwords, _COMPARED)]
+def _first_tokens(decoder: Decoder, features: Array, prefix: list[int]) -> list[int]:
+    tokens = decoder.decode([decoder.cross_attention(features)], prefix)
+    return [piece.id for piece in islice(tokens, _COMPARED)]

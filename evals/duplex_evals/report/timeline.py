@@ -54,7 +54,7 @@ def levels(pcm: NDArray[np.float32], rate_hz: int, step_ms: float) -> list[int]:
 def _words(events: list[dict[str, Any]], type_: str) -> list[Mark]:
     found: list[Mark] = []
     for event in events:
-        if event["type"] == "user.transcript.taken_back" and type_.startswith("user."):
+        if event["type"] == "user.transcript.revised" and type_.startswith("user."):
             del found[len(found) - event["words"] :]
         if event["type"] == type_ and event.get("text", "").strip():
             start = float(event.get("start_ms", event["at_ms"]))

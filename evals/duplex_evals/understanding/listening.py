@@ -61,7 +61,7 @@ def hear(ear: Ear, speech: Audio, conditions: Conditions | None = None, seed: in
         found = ear.step(state, tick)
         compute_ms.append((time.process_time() - began) * 1000)
         follow(words, found)
-        if found.words or found.taken_back:
+        if found.words or found.revised:
             last_ms = number * TICK_MS
     end_ms = LEAD_TICKS * TICK_MS + len(speech) * 1000 / USER_RATE_HZ
     delay_ms = None if last_ms is None else last_ms - end_ms

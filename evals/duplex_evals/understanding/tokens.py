@@ -87,13 +87,13 @@ class _EveryKind(AdapterStream):
         self,
         state: AdapterStreamState,
         features: NDArray[np.float32],
-        letters: NDArray[np.float32],
+        characters: NDArray[np.float32],
     ) -> None:
-        super().hear(state, features, letters)
-        self.ticks.append((features, letters))
+        super().hear(state, features, characters)
+        self.ticks.append((features, characters))
         for name, stream in self._streams.items():
             began = time.process_time()
-            stream.hear(self._states[name], features, letters)
+            stream.hear(self._states[name], features, characters)
             self.compute_ms[name].append(1000 * (time.process_time() - began))
 
     def take(self, state: AdapterStreamState, first: int, last: int) -> NDArray[np.float32]:
@@ -101,17 +101,17 @@ class _EveryKind(AdapterStream):
             self.given[name].append(stream.take(self._states[name], first, last))
         return super().take(state, first, last)
 
-    def take_back(self, state: AdapterStreamState, words: int) -> None:
-        super().take_back(state, words)
+    def revise(self, state: AdapterStreamState, words: int) -> None:
+        super().revise(state, words)
         for name, stream in self._streams.items():
-            stream.take_back(self._states[name], words)
+            stream.revise(self._states[name], words)
             del self.given[name][len(self.given[name]) - words :]
 
     def greedy(self, rate: Rate) -> list[int]:
         """The thinker's ids that the adapter reads in the clip."""
         state = self.adapter.new_state()
         tokens = [self.adapter.step(state, *tick, rate) for tick in self.ticks]
-        best = [int(token.log_shares.argmax()) for token in tokens if token is not None]
+        best = [int(token.log_probs.argmax()) for token in tokens if token is not None]
         pairs = zip(best, [BLANK, *best], strict=False)
         return [int(self._ids[i - 1]) for i, before in pairs if i not in (BLANK, before)]
 
