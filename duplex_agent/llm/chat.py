@@ -1,6 +1,6 @@
 """How a conversation is laid out for the language model: the ids between the words.
 
-The pieces are cut out of the tokenizer's own chat template, so that any chat model works: the
+The parts are cut out of the tokenizer's own chat template, so that any chat model works: the
 template is rendered with marked messages and split at the marks.
 """
 
@@ -34,7 +34,7 @@ _Messages = list[dict[str, str]]
 class ChatFormat:
     """Token ids around the turns. A conversation is laid out as
 
-    system (with the examples), then for every exchange: user_begin, the user's words, user_end,
+    system (with the examples), then for every turn pair: user_begin, the user's words, user_end,
     the reply, assistant_end. `user_end` ends the user's turn and begins the assistant's; a turn
     that stands alone has `user_close` or `assistant_begin` instead. A reply is over when the
     model gives one of `stop_ids`; that id is not appended, `assistant_end` is.
@@ -54,18 +54,18 @@ def chat_format(
     system_prompt: str = SYSTEM_PROMPT,
     examples: Sequence[tuple[str, str]] = EXAMPLES,
 ) -> ChatFormat:
-    """Cut the tokenizer's chat template into the pieces of a conversation.
+    """Cut the tokenizer's chat template into the parts of a conversation.
 
-    `examples` are exchanges (user, agent) that stand before the first real one.
+    `examples` are turn pairs (user, agent) before the first real one.
     Raises ThinkerError if there is no template or it cannot be cut into turns that look alike.
     """
-    opening = [{"role": "system", "content": _SYSTEM}]
+    prefix = [{"role": "system", "content": _SYSTEM}]
     try:
-        _render(tokenizer, [*opening, _message("user", _USER)])
+        _render(tokenizer, [*prefix, _message("user", _USER)])
     except ThinkerError:
         # Templates without a system role (Gemma's, some of Mistral's) raise: tell it in a turn.
-        opening = [_message("user", _SYSTEM), _message("assistant", "Okay.")]
-    asked = [*opening, _message("user", _USER)]
+        prefix = [_message("user", _SYSTEM), _message("assistant", "Okay.")]
+    asked = [*prefix, _message("user", _USER)]
     answered = [*asked, _message("assistant", _ASSISTANT)]
     going_on = [*answered, _message("user", _NEXT)]
 
@@ -74,7 +74,7 @@ def chat_format(
     _, assistant_end = _split(_render(tokenizer, answered), _ASSISTANT)
     _, between = _split(_render(tokenizer, going_on).partition(_NEXT)[0], _ASSISTANT)
     if not between.startswith(assistant_end):
-        # Some templates close the last turn differently; what stands between turns counts.
+        # Some templates close the last turn differently; what comes between turns counts.
         assistant_end = _common_start(between, assistant_end)
     user_begin = between[len(assistant_end) :]
     if not before_user.endswith(user_begin):
@@ -86,12 +86,12 @@ def chat_format(
 
     ahead, _, behind = system.partition(_SYSTEM)
     # Prompt and examples are plain text, whatever they say.
-    opening_ids = [*ids(ahead), *tokenizer.encode(system_prompt), *ids(behind)]
+    prefix_ids = [*ids(ahead), *tokenizer.encode(system_prompt), *ids(behind)]
     for question, reply in examples:
-        opening_ids += [*ids(user_begin), *tokenizer.encode(question), *ids(user_end)]
-        opening_ids += [*tokenizer.encode(reply), *ids(assistant_end)]
+        prefix_ids += [*ids(user_begin), *tokenizer.encode(question), *ids(user_end)]
+        prefix_ids += [*tokenizer.encode(reply), *ids(assistant_end)]
     return ChatFormat(
-        system=tuple(opening_ids),
+        system=tuple(prefix_ids),
         user_begin=ids(user_begin),
         user_end=ids(user_end),
         user_close=ids(user_close),

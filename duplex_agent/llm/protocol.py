@@ -30,7 +30,7 @@ class TurnPair:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A piece of a reply's text; ``hidden`` [n, width] is the thinker's state behind it."""
+    """A part of a reply's text; ``hidden`` [n, width] is the thinker's state behind it."""
 
     text: str
     hidden: NDArray[np.float32] | None = None
@@ -132,7 +132,7 @@ class Record(Protocol):
         ...
 
     def prefill(self, budget: int) -> bool:
-        """A bounded piece of upkeep, of at most ``budget`` positions. True when there was some."""
+        """A bounded amount of upkeep, of at most ``budget`` positions. True when there was some."""
         ...
 
 

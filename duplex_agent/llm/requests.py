@@ -35,7 +35,7 @@ class Fork:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """Read ``rows``, piece behind piece, at the end of the cache."""
+    """Read ``rows``, in order, at the end of the cache."""
 
     cache: Cache
     rows: tuple[Rows, ...]
@@ -85,7 +85,7 @@ class Decoded:
 
 
 class TextStream(Protocol):
-    """A reply that is written elsewhere and arrives piece by piece."""
+    """A reply that is written elsewhere and arrives in deltas."""
 
     def take(self, until_ms: int, wait: bool) -> str:
         """The text that arrived within ``until_ms`` of the request and was not taken yet.

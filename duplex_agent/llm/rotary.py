@@ -1,7 +1,7 @@
-"""Rotary positions: the tables of a Llama-architecture model, and keys that change their place.
+"""Rotary positions: the tables of a Llama-architecture model, and keys that change their position.
 
 A cached key is rotated by its position. Rotations add up, so a key that moves by n positions is
-rotated by n more (RoFormer, arXiv 2104.09864); nothing has to be computed anew.
+rotated by n more (RoFormer, arXiv 2104.09864); nothing has to be recomputed.
 """
 
 from pathlib import Path

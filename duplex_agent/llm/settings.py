@@ -23,4 +23,4 @@ class LlmSettings:
     turn_positions: int = 320  # room in the context that a turn starts with
     reply_positions: int = 80  # room that the user's words leave for the reply
     remember_positions: int = 1100  # of old turns: three to four minutes of lively talk
-    keep: float = 0.75  # share of them that stays when the oldest turns go
+    keep: float = 0.75  # fraction of them that stays when the oldest turns go

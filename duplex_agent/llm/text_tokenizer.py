@@ -52,7 +52,7 @@ class TextTokenizer:
         return text
 
     @property
-    def pieces(self) -> list[str]:
+    def tokens(self) -> list[str]:
         """Text of every id by itself, leading space included."""
         return [self.decode([i]) for i in range(len(self))]
 

@@ -129,12 +129,12 @@ class ThinkerGeneration:
 
     def write(self, budget: int, waited_ms: int) -> Generator[LlmRequest, Any, list[Written]]:
         """At most ``budget`` tokens."""
-        pieces: list[Written] = []
+        deltas: list[Written] = []
         for _ in range(budget):
             if self.done:
                 break
-            pieces += yield from self._next_token()
-        return pieces
+            deltas += yield from self._next_token()
+        return deltas
 
     def heard(self, chars: int) -> Heard:
         """Whole tokens within the first ``chars`` characters."""
@@ -162,11 +162,11 @@ class ThinkerGeneration:
         self._ledger.say()
         self._tokens.append(decoded.token)
         written = self._tokenizer.decode(self._tokens)
-        piece = Written(written[len(self.text) :], decoded.hidden)
+        delta = Written(written[len(self.text) :], decoded.hidden)
         self.text = written
         self._ends.append(len(self.text))
         self.done = len(self._tokens) >= self._settings.max_reply_tokens or self._said_enough()
-        return [piece]
+        return [delta]
 
     def _said_enough(self) -> bool:
         """A line ended, or a sentence after enough tokens."""
@@ -179,7 +179,7 @@ class ThinkerGeneration:
 @lru_cache(maxsize=4)
 def _foreign_ids(tokenizer: TextTokenizer) -> tuple[int, ...]:
     """Tokens that the voice cannot say; looking through a vocabulary takes a tick."""
-    return tuple(i for i, piece in enumerate(tokenizer.pieces) if is_foreign(piece))
+    return tuple(i for i, token in enumerate(tokenizer.tokens) if is_foreign(token))
 
 
 def _ids_of_words(tokenizer: TextTokenizer, replies: Iterable[Sequence[int]]) -> list[int]:

@@ -79,7 +79,7 @@ class WordTokenizer:
         return "".join(self.known[i] for i in ids)
 
     @property
-    def pieces(self) -> list[str]:
+    def tokens(self) -> list[str]:
         return list(self.known)
 
 

@@ -99,8 +99,8 @@ def test_an_interrupted_reply_stops_and_what_was_heard_is_remembered(
     done = of_type(events, "reply.done")
     assert [event.data["status"] for event in done] == ["interrupted", "completed"]
     heard = [event.data["heard_text"] for event in done]
-    assert [exchange.agent for exchange in session.exchanges] == heard
-    assert all(exchange.user for exchange in session.exchanges)
+    assert [pair.agent for pair in session.session.pairs] == heard
+    assert all(pair.user for pair in session.session.pairs)
     ticks = sound.reshape(-1, AGENT_TICK_SAMPLES)
     flushed = (flush.at_ms - asked_ms) // TICK_MS - 1  # the tick that said so
     assert flushed <= 5

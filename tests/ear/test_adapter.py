@@ -188,7 +188,7 @@ def test_a_saved_adapter_is_the_same_adapter(adapter, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("backbone", "change", "reason"),
+    ("thinker", "change", "reason"),
     [
         ("other", {}, "another language model"),
         ("mine", {"ids": torch.tensor([3, 7, 11, 50], dtype=torch.int32)}, "does not have"),
@@ -196,7 +196,7 @@ def test_a_saved_adapter_is_the_same_adapter(adapter, tmp_path: Path):
         ("mine", {"often": torch.full((4,), float("nan"))}, "NaN"),
     ],
 )
-def test_a_file_that_does_not_fit_is_refused(adapter, tmp_path, backbone, change, reason):
+def test_a_file_that_does_not_fit_is_refused(adapter, tmp_path, thinker, change, reason):
     file = tmp_path / "adapter.safetensors"
     save_adapter(file, adapter, "mine")
     if change:
@@ -207,7 +207,7 @@ def test_a_file_that_does_not_fit_is_refused(adapter, tmp_path, backbone, change
             notes = stored.metadata()
         save_file({**load_file(file), **change}, file, notes)
     with pytest.raises(CheckpointError, match=reason):
-        load_adapter(TABLE, backbone, file, SMALL)
+        load_adapter(TABLE, thinker, file, SMALL)
 
 
 def test_another_kind_of_file_is_refused(tmp_path: Path):

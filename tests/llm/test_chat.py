@@ -40,7 +40,7 @@ def tokenizer_with(template: str | None, folder: Path) -> TextTokenizer:
     return TextTokenizer(folder)
 
 
-def test_pieces_join_to_what_the_template_renders(tmp_path: Path) -> None:
+def test_parts_join_to_what_the_template_renders(tmp_path: Path) -> None:
     tokenizer = tokenizer_with(CHATML, tmp_path)
     chat = chat_format(tokenizer, "Be brief.", examples=())
     ids = [*chat.system, *chat.user_begin, *tokenizer.encode("Hi."), *chat.user_end]
@@ -53,7 +53,7 @@ def test_pieces_join_to_what_the_template_renders(tmp_path: Path) -> None:
     assert chat.stop_ids == {0, 1, 2}
 
 
-def test_examples_are_exchanges_before_the_first(tmp_path: Path) -> None:
+def test_examples_are_turn_pairs_before_the_first(tmp_path: Path) -> None:
     tokenizer = tokenizer_with(CHATML, tmp_path)
     plain = chat_format(tokenizer, "Be brief.", examples=())
     chat = chat_format(tokenizer, "Be brief.", examples=[("Hi.", "Hello!")])
@@ -62,7 +62,7 @@ def test_examples_are_exchanges_before_the_first(tmp_path: Path) -> None:
     assert chat.system == (*plain.system, *said)
 
 
-def test_template_without_system_role_is_told_in_a_first_exchange(tmp_path: Path) -> None:
+def test_template_without_system_role_is_told_in_a_first_turn_pair(tmp_path: Path) -> None:
     tokenizer = tokenizer_with(WITHOUT_SYSTEM, tmp_path)
     chat = chat_format(tokenizer, "Be brief.", examples=())
     turn = "<|im_start|>user\n\nBe brief.<|im_end|>\n\n<|im_start|>model\n\nOkay.<|im_end|>\n\n"

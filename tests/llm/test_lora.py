@@ -11,7 +11,7 @@ from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.load import Backend, load_thinker
 from duplex_agent.llm.lora import MAX_BYTES, Pair, load_lora, save_lora
 from duplex_agent.runtime.checkpoint import save
-from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import write_tiny_llm
 
 RANK = 4
 ROWS = np.random.default_rng(1).normal(size=(7, 32)).astype(np.float32)
@@ -31,7 +31,7 @@ def _own_cache(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def llama(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_tiny_backbone(tmp_path_factory.mktemp("models") / "llama", "llama"))
+    return str(write_tiny_llm(tmp_path_factory.mktemp("models") / "llama", "llama"))
 
 
 def changes(name: str, seed: int = 0) -> Layers:
@@ -62,7 +62,7 @@ def logits(name: str, backend: Backend, lora: Path | None) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
 def test_merged_logits_are_those_of_the_base_with_its_adapters(tmp_path: Path, kind: str) -> None:
-    name = str(write_tiny_backbone(tmp_path / kind, kind))  # type: ignore[arg-type]
+    name = str(write_tiny_llm(tmp_path / kind, kind))  # type: ignore[arg-type]
     path = saved(tmp_path, name, changes(name))
     layers = load_lora(path).layers
     model = find_language_model(name).transformers_model

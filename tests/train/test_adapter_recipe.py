@@ -17,7 +17,7 @@ from duplex_agent.runtime import torch_checkpoint
 from duplex_agent.train.ear.adapter_tokens import strongest
 from duplex_agent.train.ear.spelled_rows import spelled_row
 from duplex_agent.train.llm.frozen_thinker import FrozenThinker
-from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import write_tiny_llm
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.adapter import SENTENCES_FILE
@@ -77,7 +77,7 @@ def test_of_blanks_alone_the_least_sure_is_told():
 
 
 def test_the_frozen_thinker_hears_embeddings_as_it_reads_ids_and_passes_gradients_on(tmp_path):
-    source = find_language_model(str(write_tiny_backbone(tmp_path, "llama")))
+    source = find_language_model(str(write_tiny_llm(tmp_path, "llama")))
     tokenizer = prepared_text(source).tokenizer
     model = source.transformers_model
     chat = chat_format(tokenizer)

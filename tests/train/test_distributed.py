@@ -16,7 +16,7 @@ from duplex_agent.llm.language_model import find_language_model
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime.torch_checkpoint import load
 from duplex_agent.train.llm.style_data import StyleRow, StyleSizes, prepare_rows
-from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import write_tiny_llm
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.thinker_style import SMOKE_SIZES, ThinkerStyleRecipe
@@ -54,7 +54,7 @@ def last_losses(work: Path) -> list[float]:
 @pytest.mark.assets
 @pytest.mark.timeout(900)
 def test_two_processes_equal_one_with_the_joint_batch_and_resume(tmp_path: Path) -> None:
-    backbone = write_tiny_backbone(tmp_path / "model", "qwen2")
+    backbone = write_tiny_llm(tmp_path / "model", "qwen2")
     one, two = tmp_path / "one", tmp_path / "two"
     source = find_language_model(str(backbone))
     tokenizer = prepared_text(source).tokenizer

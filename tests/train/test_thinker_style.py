@@ -17,7 +17,7 @@ from duplex_agent.train.llm.batched import Writing, continuations, read_replies
 from duplex_agent.train.llm.lora import add_adapters
 from duplex_agent.train.llm.spoken_style import as_spoken
 from duplex_agent.train.llm.style_data import prepare_rows
-from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import write_tiny_llm
 from duplex_agent.train.loop import train
 from duplex_agent.train.recipes import build
 from duplex_agent.train.recipes.thinker_style import (
@@ -80,7 +80,7 @@ def test_a_long_reply_counts_no_more_than_a_short_one() -> None:
 
 
 def test_adapters_begin_as_nothing_and_leave_the_base_frozen(tmp_path: Path) -> None:
-    model = find_language_model(str(write_tiny_backbone(tmp_path, "qwen2"))).transformers_model
+    model = find_language_model(str(write_tiny_llm(tmp_path, "qwen2"))).transformers_model
     ids = torch.arange(20)[None]
     before = model(ids).logits
     trained = [n for n, p in add_adapters(model, 2).named_parameters() if p.requires_grad]
@@ -93,7 +93,7 @@ def test_a_batch_writes_and_reads_what_single_rows_do(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DUPLEX_ASSETS_DIR", str(cache))
-    name = str(write_tiny_backbone(tmp_path, "llama"))
+    name = str(write_tiny_llm(tmp_path, "llama"))
     model, thinker = (
         find_language_model(name).transformers_model,
         load_thinker(name, "onnx-fp32", 64),
@@ -119,7 +119,7 @@ def test_a_batch_writes_and_reads_what_single_rows_do(
 @pytest.mark.assets
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
 def test_the_smoke_run_learns_and_its_weights_load(tmp_path: Path, kind: str) -> None:
-    backbone = str(write_tiny_backbone(tmp_path / kind, kind))  # type: ignore[arg-type]
+    backbone = str(write_tiny_llm(tmp_path / kind, kind))  # type: ignore[arg-type]
     _, config = build("thinker-style", smoke=True)
     recipe = ThinkerStyleRecipe(backbone, SMOKE_SIZES, rank=4)
     last = train(recipe, config, tmp_path, out=tmp_path / "weights")
@@ -139,7 +139,7 @@ def test_the_smoke_run_learns_and_its_weights_load(tmp_path: Path, kind: str) ->
 
 @pytest.mark.assets
 def test_rows_hold_the_prompt_without_examples_and_end_with_a_stop(tmp_path: Path) -> None:
-    source = find_language_model(str(write_tiny_backbone(tmp_path / "model", "llama")))
+    source = find_language_model(str(write_tiny_llm(tmp_path / "model", "llama")))
     tokenizer = prepared_text(source).tokenizer
     sizes = replace(SMOKE_SIZES, with_history=0.0)
     rows = prepare_rows(tmp_path, lambda: source.transformers_model, tokenizer, sizes, seed=3)

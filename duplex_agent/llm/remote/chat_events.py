@@ -1,4 +1,4 @@
-"""What a chat endpoint sends: the pieces of a reply, and refusals in words one can act on."""
+"""What a chat endpoint sends: the deltas of a reply, and refusals in words one can act on."""
 
 import json
 from dataclasses import dataclass
@@ -12,31 +12,31 @@ _SHOWN: Final = 160  # characters of somebody else's text in a message of ours
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class TextDelta:
     """New text of a reply, and whether it was the last."""
 
     text: str
     last: bool
 
 
-def piece_of(data: str) -> Piece:
+def text_delta(data: str) -> TextDelta:
     """Read the data of one event of ``chat.completion.chunk``.
 
     Raises LlmError for anything else, and for an error that the endpoint reports in the stream.
     """
     if data.strip() == DONE:
-        return Piece("", True)
+        return TextDelta("", True)
     try:
         chunk = json.loads(data)
         if isinstance(chunk, dict) and chunk.get("error"):
             raise LlmError(f"the language model failed while it wrote: {_message_of(chunk)}")
         choices = chunk["choices"]
         if not choices:  # the last chunk may hold nothing but the count of tokens
-            return Piece("", False)
+            return TextDelta("", False)
         text = choices[0].get("delta", {}).get("content") or ""
         # A lone surrogate can be written in JSON and in nothing else.
         text = text.encode("utf-8", "replace").decode()
-        return Piece(text, choices[0].get("finish_reason") is not None)
+        return TextDelta(text, choices[0].get("finish_reason") is not None)
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise LlmError(
             "the language model's server sent something that is no chat completion chunk:"

@@ -15,7 +15,7 @@ from typing import Final
 import httpx2
 
 from duplex_agent.errors import LlmError
-from duplex_agent.llm.remote.chat_events import Piece, piece_of, refusal
+from duplex_agent.llm.remote.chat_events import TextDelta, refusal, text_delta
 from duplex_agent.llm.remote.endpoint import Endpoint
 from duplex_agent.llm.remote.messages import Message
 
@@ -28,7 +28,7 @@ LONGEST_REFUSAL: Final = 65_536
 class ChatStream:
     """One reply as it arrives: filled on the client's thread, emptied by the tick.
 
-    What a tick sees is decided by time stamps: a piece that came 700 ms after the request is seen
+    What a tick sees is decided by time stamps: a delta that came 700 ms after the request is seen
     700 ms after it, live or in a conversation that is played faster than life.
     """
 
@@ -36,7 +36,7 @@ class ChatStream:
         """``clock`` in seconds."""
         self._clock = clock
         self._asked_s = clock()
-        self._arrived: deque[tuple[float, Piece | LlmError]] = deque()  # ms after the request
+        self._arrived: deque[tuple[float, TextDelta | LlmError]] = deque()  # ms after the request
         self._news = threading.Condition()
         self._over = False  # nothing more will arrive
         self._reading: Future[None] | None = None
@@ -55,7 +55,7 @@ class ChatStream:
             text = ""
             while not self.ended and self._arrived and self._arrived[0][0] <= until_ms:
                 _, item = self._arrived.popleft()
-                if isinstance(item, Piece):
+                if isinstance(item, TextDelta):
                     text += item.text
                     self.ended = item.last
                 else:
@@ -67,11 +67,11 @@ class ChatStream:
         if self._reading is not None:
             self._reading.cancel()
 
-    def put(self, item: Piece | LlmError) -> None:
+    def put(self, item: TextDelta | LlmError) -> None:
         """From the client's thread: more of the reply, or why there will be no more."""
         with self._news:
             self._arrived.append((self._now_ms(), item))
-            self._over = not isinstance(item, Piece) or item.last
+            self._over = not isinstance(item, TextDelta) or item.last
             self._news.notify_all()
 
     def _now_ms(self) -> float:
@@ -152,7 +152,7 @@ class ChatClient:
             log.exception("reading a reply failed")
             stream.put(LlmError(f"reading the reply failed: {_reason(error)}"))
 
-    async def _read(self, messages: list[Message], put: Callable[[Piece], None]) -> None:
+    async def _read(self, messages: list[Message], put: Callable[[TextDelta], None]) -> None:
         endpoint, loop = self._endpoint, asyncio.get_running_loop()
         body = {"model": endpoint.model, "messages": messages, "stream": True}
         url, last = endpoint.completions_url, False
@@ -171,11 +171,11 @@ class ChatClient:
             async for event in source:
                 if last or not event.data:
                     continue  # read on: a connection that is read to its end can be used again
-                piece = piece_of(event.data)
-                if piece.text or piece.last:
-                    put(piece)
+                delta = text_delta(event.data)
+                if delta.text or delta.last:
+                    put(delta)
                     silence.reschedule(loop.time() + endpoint.timeout_s)
-                last = piece.last
+                last = delta.last
         if not last:
             raise LlmError(
                 f"{endpoint.url} ended the stream in the middle of the reply: look at its log"

@@ -19,7 +19,7 @@ class RemoteLlm:
     speculates = False  # somebody pays for every request
 
     def __init__(self, client: ChatClient, settings: LlmSettings) -> None:
-        """The settings' example exchanges are for a small model and are not sent."""
+        """The settings' example turn pairs are for a small model and are not sent."""
         self._client = client
         self.record = Messages(settings.system_prompt)
 

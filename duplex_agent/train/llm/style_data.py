@@ -186,7 +186,7 @@ class _Maker:
 
     def spoken_rows(self, kept: list[tuple[_Prompt, SpokenReply]]) -> Iterator[StyleRow]:
         """For the learner: each prompt as written and as heard, with the teacher's shares."""
-        pieces = enumerate(self.tokenizer.pieces)
+        pieces = enumerate(self.tokenizer.tokens)
         banned = [i for i, piece in pieces if _NOT_SPOKEN & set(piece) and i != self.stop]
         for batch in _chunks(kept, "distributions"):
             rows = [self._turns(self.teacher, prompt, heard=False) for prompt, _ in batch]

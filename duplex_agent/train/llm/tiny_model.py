@@ -21,7 +21,7 @@ _TEMPLATE: Final = (
 )
 
 
-def write_tiny_backbone(folder: Path, kind: Kind, seed: int = 0) -> Path:
+def write_tiny_llm(folder: Path, kind: Kind, seed: int = 0) -> Path:
     """Write a model of two layers into ``folder`` as transformers would, and return the folder."""
     import transformers
 

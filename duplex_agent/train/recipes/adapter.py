@@ -165,9 +165,9 @@ class AdapterRecipe(Recipe):
     def prepare(self, work: Path) -> None:
         plan, speech = self.plan, work / SPEECH_FOLDER
         if self.backbone is None:
-            from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+            from duplex_agent.train.llm.tiny_model import write_tiny_llm
 
-            self.backbone = str(write_tiny_backbone(work / "tiny-backbone", "llama"))
+            self.backbone = str(write_tiny_llm(work / "tiny-llm", "llama"))
         self._source = find_language_model(self.backbone)
         make_corpus(speech, plan.counts, CORPUS_SEED)
         make_features(work / "adapter-features", speech, plan.rows, plan.row_ticks, seed=0)

@@ -115,9 +115,9 @@ class ThinkerStyleRecipe(Recipe):
 
     def prepare(self, work: Path) -> None:
         if self.backbone is None:
-            from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+            from duplex_agent.train.llm.tiny_model import write_tiny_llm
 
-            self.backbone = str(write_tiny_backbone(work / "tiny-backbone", "llama"))
+            self.backbone = str(write_tiny_llm(work / "tiny-llm", "llama"))
         self._source = find_language_model(self.backbone)
         rows = prepare_rows(
             work,

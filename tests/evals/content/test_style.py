@@ -20,14 +20,14 @@ from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.lora import save_lora
 from duplex_agent.llm.thinker import Thinker
 from duplex_agent.train.data.text import held_out, normalise
-from duplex_agent.train.llm.tiny_model import write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import write_tiny_llm
 
 PROMPTS = ["How tall is it?", "Name five animals."]
 
 
 @pytest.fixture(scope="module")
 def name(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return str(write_tiny_backbone(tmp_path_factory.mktemp("model"), "llama"))
+    return str(write_tiny_llm(tmp_path_factory.mktemp("model"), "llama"))
 
 
 def load(name: str, lora: Path | None = None) -> Thinker:

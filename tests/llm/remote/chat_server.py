@@ -27,8 +27,8 @@ class Answering(BaseHTTPRequestHandler):
     def begin(self) -> None:
         self._head(200, "text/event-stream; charset=utf-8", {"Transfer-Encoding": "chunked"})
 
-    def say(self, *pieces: str) -> None:
-        for text in pieces:
+    def say(self, *deltas: str) -> None:
+        for text in deltas:
             self.event({"choices": [{"index": 0, "delta": {"content": text}}]})
 
     def event(self, value: Any) -> None:
@@ -67,12 +67,12 @@ class Answering(BaseHTTPRequestHandler):
 Answer = Callable[[Answering], None]
 
 
-def saying(*pieces: str) -> Answer:
-    """The usual answer, in these pieces."""
+def saying(*deltas: str) -> Answer:
+    """The usual answer, in these deltas."""
 
     def answer(exchange: Answering) -> None:
         exchange.begin()
-        exchange.say(*pieces)
+        exchange.say(*deltas)
         exchange.end()
 
     return answer

@@ -103,12 +103,12 @@ def test_speech_begins_while_the_reply_is_still_written(
     assert hear_until(talk, "reply.done").data["heard_text"] == "One two three."
 
 
-def holding(*pieces: str) -> Answer:
-    """Say these pieces and then no more until the client goes."""
+def holding(*deltas: str) -> Answer:
+    """Say these deltas and then no more until the client goes."""
 
     def answer(exchange: Answering) -> None:
         exchange.begin()
-        exchange.say(*pieces)
+        exchange.say(*deltas)
         exchange.until_gone()
 
     return answer
@@ -158,7 +158,7 @@ def test_a_call_that_ends_in_the_middle_of_a_reply_closes_the_connection(
     assert server.gone.wait(WAIT_S)
 
 
-def test_a_connection_that_the_server_closed_meanwhile_is_opened_anew(
+def test_a_connection_that_the_server_closed_meanwhile_is_opened_again(
     talk: Conversation, server: ChatServer
 ) -> None:
     def answer(exchange: Answering) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from duplex_agent.errors import ContextFull
 from duplex_agent.llm.protocol import Heard, Written
-from duplex_agent.llm.remote.chat_events import Piece
+from duplex_agent.llm.remote.chat_events import TextDelta
 from duplex_agent.llm.remote.client import ChatStream
 from duplex_agent.llm.remote.messages import LONGEST_INSTRUCTIONS, LONGEST_TURN, Messages
 from duplex_agent.llm.remote.remote_llm import RemoteGeneration
@@ -43,12 +43,12 @@ def test_however_a_reply_is_cut_it_is_written_in_whole_words(
     generation = RemoteGeneration(stream)
     written = []
     for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
-        stream.put(Piece(text[start:end], end == len(text)))
+        stream.put(TextDelta(text[start:end], end == len(text)))
         if data.draw(st.booleans()):
-            written += [piece.text for piece in write(generation, stream)]
-    written += [piece.text for piece in write(generation, stream)]
+            written += [delta.text for delta in write(generation, stream)]
+    written += [delta.text for delta in write(generation, stream)]
     assert "".join(written) == generation.text == " ".join(words) + " "
-    assert [word for piece in written for word in piece.split(" ") if word] == words
+    assert [word for delta in written for word in delta.split(" ") if word] == words
     assert generation.done
     assert write(generation, stream) == []
     assert generation.heard(len(generation.text)) == Heard(len(words), " ".join(words))
@@ -73,7 +73,7 @@ def test_roles_take_turns_whatever_was_left_unanswered(
     assert lines == [side for pair in kept for side in pair if side] + [asked]
 
 
-def test_a_turn_of_text_stands_behind_the_exchange_in_progress() -> None:
+def test_a_turn_of_text_comes_after_the_turn_pair_in_progress() -> None:
     record = Messages("")
     record.add_text_turn("assistant", "Welcome.")
     record.hear(NO_TOKEN, " hello")
@@ -112,6 +112,6 @@ def test_a_turn_without_end_finds_no_more_room() -> None:
 def test_letters_without_an_end_of_a_word_are_not_waited_for() -> None:
     stream = ChatStream()
     generation = RemoteGeneration(stream, longest=100)
-    stream.put(Piece("Well, " + "o" * 200, False))
-    assert [piece.text for piece in write(generation, stream)] == ["Well, "]
+    stream.put(TextDelta("Well, " + "o" * 200, False))
+    assert [delta.text for delta in write(generation, stream)] == ["Well, "]
     assert generation.done

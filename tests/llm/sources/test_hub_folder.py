@@ -12,7 +12,7 @@ from duplex_agent.errors import ThinkerError
 from duplex_agent.llm.language_model import LanguageModel, find_language_model
 from duplex_agent.llm.sources.hub_folder import HubFolder
 from duplex_agent.llm.text_tokenizer import TextTokenizer
-from duplex_agent.train.llm.tiny_model import Kind, write_tiny_backbone
+from duplex_agent.train.llm.tiny_model import Kind, write_tiny_llm
 
 TEXTS = (
     "Good morning, how are you?",
@@ -24,7 +24,7 @@ TEXTS = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    return write_tiny_backbone(tmp_path / "model", "llama")
+    return write_tiny_llm(tmp_path / "model", "llama")
 
 
 def with_transformers(folder: Path) -> LanguageModel:
@@ -44,7 +44,7 @@ def assert_same_parameters(folder: Path) -> None:
 
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
 def test_parameters_are_the_models(tmp_path: Path, kind: Kind) -> None:
-    folder = write_tiny_backbone(tmp_path, kind)
+    folder = write_tiny_llm(tmp_path, kind)
     assert HubFolder(folder).supported
     assert_same_parameters(folder)
 
