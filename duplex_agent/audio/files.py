@@ -44,7 +44,7 @@ class AudioReader:
         self.rate_hz = rate_hz
         self.mono = mono
         self.max_s = max_s
-        self._file = _open_sound(self.path)
+        self._file = _open_audio(self.path)
         try:
             check_rate(self._file.samplerate)
             if self._file.frames == 0:
@@ -203,7 +203,7 @@ def write_wav(path: Path | str, samples: NDArray[np.float32], rate_hz: int) -> N
         writer.write(samples)
 
 
-def _open_sound(path: Path) -> soundfile.SoundFile:
+def _open_audio(path: Path) -> soundfile.SoundFile:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):

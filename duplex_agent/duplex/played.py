@@ -12,7 +12,7 @@ _SAMPLES_PER_MS: Final = AGENT_RATE_HZ // 1000
 _SIZE: Final = KEPT_MS * _SAMPLES_PER_MS
 
 
-class PlayedSound:
+class PlayedAudio:
     """The last four seconds of the agent's sound, by session time.
 
     The sound that tick t gives begins at session time (t + 1) * 80 ms. Playback is somewhere

@@ -21,7 +21,7 @@ from duplex_agent.duplex.config import SessionConfig as SessionConfig
 from duplex_agent.duplex.events import Tick
 from duplex_agent.duplex.floor import ASKED, Decision, Evidence, Floor, FloorState, Kind, transition
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
-from duplex_agent.duplex.played import PlayedSound
+from duplex_agent.duplex.played import PlayedAudio
 from duplex_agent.duplex.replies import Replies
 from duplex_agent.duplex.requests import Detect, Encode, Request
 from duplex_agent.duplex.snapshot import Snapshot
@@ -76,7 +76,7 @@ class DuplexSession:
         self._wish = {"respond": False, "cancel": False}  # of a client, for the next tick
         self._timeline = Timeline()
         self._replies = Replies(self._llm, parts.voice, self._config, seed, self._timeline)
-        self.played = PlayedSound()
+        self.played = PlayedAudio()
 
     def close(self) -> None:
         """The conversation is over: nothing goes on for it anywhere."""

@@ -2,7 +2,7 @@
 
 A frame is four bytes of big-endian length and one msgpack map. Every request carries ``id`` and
 ``op``; its reply carries the same ``id``. Frames without ``id`` are announcements of the worker
-(``loading``, ``ready``, ``failed``). Sound is raw little-endian float32 in a bytes field, so a
+(``loading``, ``ready``, ``failed``). Audio is raw little-endian float32 in a bytes field, so a
 conversation over the wire is bit-equal to one in the same process.
 
 Nothing here can run code from the other side, unlike pickle.

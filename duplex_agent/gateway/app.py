@@ -1,4 +1,4 @@
-"""The HTTP door: the page, the call API, health. Imports no torch."""
+"""The HTTP endpoints: the page, the call API, health. Imports no torch."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +14,7 @@ from fastapi.staticfiles import StaticFiles
 
 from duplex_agent.engine.sessions import DEFAULT_FACTORY
 from duplex_agent.engine.supervisor import Supervisor, WorkerState
-from duplex_agent.gateway.aiortc_seams import check_seams
+from duplex_agent.gateway.aiortc_internals import check_internals
 from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.call import CallTimeouts
 from duplex_agent.gateway.calls import Calls
@@ -55,7 +55,7 @@ def create_app(config: GatewayConfig) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        check_seams()
+        check_internals()
         supervisor.start()
         try:
             yield

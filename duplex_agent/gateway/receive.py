@@ -31,7 +31,7 @@ class UserAudio:
 
     @property
     def delay_ms(self) -> int:
-        """How long the newest sound that has come must wait for its tick."""
+        """How long the newest audio that has come must wait for its tick."""
         return self.jitter.depth * 1000 // RTP_HZ + len(self._ready) * 1000 // USER_RATE_HZ
 
     def add(self, timestamp: int, payload: bytes) -> None:
@@ -54,19 +54,19 @@ class UserAudio:
 
     def _next(self) -> NDArray[np.float32]:
         item = self.jitter.pop()
-        sound = self._sound(item)
-        if not isinstance(item, Packet) or not self._can_drop(item, sound):
-            return sound
+        audio = self._audio(item)
+        if not isinstance(item, Packet) or not self._can_drop(item, audio):
+            return audio
         self.jitter.drained(item.samples)
         self.drained_ms += item.samples * 1000 // RTP_HZ
-        return _joined(sound, self._sound(self.jitter.pop()))
+        return _joined(audio, self._audio(self.jitter.pop()))
 
-    def _can_drop(self, packet: Packet, sound: NDArray[np.float32]) -> bool:
+    def _can_drop(self, packet: Packet, audio: NDArray[np.float32]) -> bool:
         surplus = self.jitter.surplus
-        silent = np.abs(sound).max(initial=0) < SILENT_PEAK
+        silent = np.abs(audio).max(initial=0) < SILENT_PEAK
         return surplus >= LOUD_DROP or bool(silent and surplus >= packet.samples)
 
-    def _sound(self, item: Packet | Missing) -> NDArray[np.float32]:
+    def _audio(self, item: Packet | Missing) -> NDArray[np.float32]:
         if item is Missing.IDLE:
             return np.zeros(FRAME, dtype=np.float32)
         if isinstance(item, Missing):
@@ -78,8 +78,8 @@ class UserAudio:
             return self._concealer.conceal(item.samples)
 
 
-def _joined(dropped: NDArray[np.float32], sound: NDArray[np.float32]) -> NDArray[np.float32]:
-    """``sound``, begun with a short fade from what was dropped before it, so nothing clicks."""
-    n = min(BLEND, len(dropped), len(sound))
+def _joined(dropped: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+    """``audio``, begun with a short fade from what was dropped before it, so nothing clicks."""
+    n = min(BLEND, len(dropped), len(audio))
     ramp = np.linspace(0, 1, n, dtype=np.float32)
-    return np.concatenate([dropped[:n] * (1 - ramp) + sound[:n] * ramp, sound[n:]])
+    return np.concatenate([dropped[:n] * (1 - ramp) + audio[:n] * ramp, audio[n:]])

@@ -11,7 +11,7 @@ import uvicorn
 
 from duplex_agent.engine.supervisor import WorkerState
 from duplex_agent.errors import GatewayError
-from duplex_agent.gateway.aiortc_seams import advertise_loopback, check_seams
+from duplex_agent.gateway.aiortc_internals import advertise_loopback, check_internals
 from duplex_agent.gateway.app import GatewayConfig, create_app
 from duplex_agent.runtime import heap
 
@@ -34,7 +34,7 @@ def serve(
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     heap.keep_small()
-    check_seams()
+    check_internals()
     listener = _bind(host, port)
     if _is_local(host):
         advertise_loopback()

@@ -20,7 +20,7 @@ from aiortc import (
 )
 from aiortc.mediastreams import MediaStreamError
 
-from duplex_agent.gateway.aiortc_seams import tap
+from duplex_agent.gateway.aiortc_internals import tap
 from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.deadlines import Deadlines
 from duplex_agent.gateway.offer import check_offer

@@ -20,10 +20,10 @@ from duplex_agent.clock import (
     USER_TICK_SAMPLES,
 )
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 
 
-def ticks_of(reader: AudioReader, until_s: float) -> Iterator[Sound]:
+def ticks_of(reader: AudioReader, until_s: float) -> Iterator[Audio]:
     """The recording in ticks [1280], then silence up to ``until_s`` (rounded up to a tick)."""
     blocks = Blocks(USER_TICK_SAMPLES)
     left = math.ceil(round(until_s * 1000, 3) / TICK_MS)
@@ -51,10 +51,10 @@ class StereoRecorder:
         self._writer = WavWriter(path, AGENT_RATE_HZ, 2)
         self._left_samples = round(length_s * AGENT_RATE_HZ)
         self._resampler = StreamResampler(USER_RATE_HZ, AGENT_RATE_HZ)
-        self._user: Sound = np.zeros(0, dtype=np.float32)
-        self._agent: Sound = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
+        self._user: Audio = np.zeros(0, dtype=np.float32)
+        self._agent: Audio = np.zeros(AGENT_TICK_SAMPLES, dtype=np.float32)
 
-    def add(self, user: Sound, agent: Sound) -> None:
+    def add(self, user: Audio, agent: Audio) -> None:
         """One tick of both sides: [1280] at 16 kHz and [1920] at 24 kHz."""
         self._user = np.concatenate([self._user, self._resampler.push(user)])
         self._agent = np.concatenate([self._agent, agent])

@@ -2,7 +2,7 @@
 
 A folder is written under a temporary name and renamed when complete, beside a manifest of sizes,
 times and SHA-256 sums. A file whose size or times differ from the manifest is hashed again; if its
-bytes differ too, the folder is thrown away and built anew.
+bytes differ too, the folder is thrown away and built again.
 """
 
 import contextlib

@@ -11,7 +11,7 @@ SLOT_S = TICK_MS / 1000 / SLOTS_PER_TICK
 _REST = PHONE_ID["$"]
 
 
-def phone_shares(
+def phone_occupancy(
     phones: NDArray[np.int64], ends_s: NDArray[np.float64], first: int, count: int
 ) -> NDArray[np.float32]:
     """Share of every phone in slots ``first .. first + count``, [count, phones].
@@ -19,13 +19,13 @@ def phone_shares(
     ``ends_s`` [n] are the phones' end times; time outside them counts as rest. Shares, rather than
     the phone at the slot's middle, so that no short phone is lost.
     """
-    shares = np.zeros((count, len(PHONES)), np.float32)
+    occupancy = np.zeros((count, len(PHONES)), np.float32)
     edges = (first + np.arange(count + 1)) * SLOT_S
     starts_s = np.concatenate([[0.0], ends_s[:-1]]) if len(ends_s) else ends_s
     low = int(np.searchsorted(ends_s, edges[0], side="right"))
     high = int(np.searchsorted(starts_s, edges[-1], side="left"))
     for index in range(low, high):
         overlap = np.minimum(edges[1:], ends_s[index]) - np.maximum(edges[:-1], starts_s[index])
-        shares[:, phones[index]] += np.maximum(overlap, 0.0) / SLOT_S
-    shares[:, _REST] += np.maximum(1.0 - shares.sum(axis=1), 0.0)
-    return shares
+        occupancy[:, phones[index]] += np.maximum(overlap, 0.0) / SLOT_S
+    occupancy[:, _REST] += np.maximum(1.0 - occupancy.sum(axis=1), 0.0)
+    return occupancy

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from duplex_agent.clock import TICK_MS
-from duplex_agent.voice.phone_grid import SLOT_S, phone_shares
+from duplex_agent.voice.phone_grid import SLOT_S, phone_occupancy
 from duplex_agent.voice.phones import PHONE_ID, PhoneReader, Speller
 from duplex_agent.voice.spoken_text import is_left_out, needs_next, spoken_word
 from duplex_agent.voice.timing import Timer, TimingReader
@@ -229,8 +229,8 @@ class Script:
         for index in range(gap, len(self._ends_s)):
             self._ends_s[index] += _TICK_S
 
-    def shares(self, slots: int) -> NDArray[np.float32]:
-        """Phone shares of the next ``slots`` slots, [slots, phones]."""
+    def occupancy(self, slots: int) -> NDArray[np.float32]:
+        """Occupancy of each phone in the next ``slots`` slots, [slots, phones]."""
         # Phones long past cannot matter; searching only the recent ones keeps the cost constant.
         start = int(np.searchsorted(self._ends_s, self.position_s - 1.0))
         offset = self._ends_s[start - 1] if start else 0.0
@@ -239,7 +239,7 @@ class Script:
         if start:
             ends = np.concatenate([[offset], ends])
             ids = np.concatenate([[_REST], ids])
-        return phone_shares(ids, ends, self._slot, slots)
+        return phone_occupancy(ids, ends, self._slot, slots)
 
     def _phone_now(self) -> int:
         middle = self.position_s + _TICK_S / 2

@@ -1,4 +1,4 @@
-"""Figures as words: amounts, money, dates, times of day, years, ranges, phone numbers."""
+"""Numbers as words: amounts, money, dates, times of day, years, ranges, phone numbers."""
 
 import re
 from collections.abc import Callable
@@ -40,7 +40,7 @@ UNITS: Final = {
     "tb": "terabytes", "kw": "kilowatts", "am": "a m", "pm": "p m", "x": "times",
 }  # fmt: skip
 _FRACTIONS: Final = {"1/2": "one half", "1/4": "one quarter", "3/4": "three quarters"}
-_LONGEST: Final = 15  # digits; a longer figure is read out digit by digit
+_LONGEST: Final = 15  # digits; a longer number is read out digit by digit
 
 
 def _below_thousand(number: int) -> list[str]:
@@ -69,9 +69,9 @@ def _plural(noun: str) -> str:
     return f"{noun}es" if noun.endswith("x") else f"{noun}s"
 
 
-def cardinal(figure: str) -> str:
-    """Words of ``figure``: digits with optional thousands commas and decimals."""
-    digits = figure.replace(",", "")
+def cardinal(number: str) -> str:
+    """Words of ``number``: digits with optional thousands commas and decimals."""
+    digits = number.replace(",", "")
     whole, _, decimals = digits.partition(".")
     if len(whole) > _LONGEST or (len(whole) > 1 and whole[0] == "0"):
         words = read_out(whole)
@@ -80,11 +80,11 @@ def cardinal(figure: str) -> str:
     return f"{words} point {read_out(decimals)}" if decimals else words
 
 
-def ordinal(figure: str) -> str:
-    """``"21"`` -> "twenty first"; figures of more than fifteen digits are read out."""
-    if len(figure) > _LONGEST:
-        return read_out(figure)
-    *head, last = cardinal(str(int(figure))).split()
+def ordinal(number: str) -> str:
+    """``"21"`` -> "twenty first"; numbers of more than fifteen digits are read out."""
+    if len(number) > _LONGEST:
+        return read_out(number)
+    *head, last = cardinal(str(int(number))).split()
     ending = f"{last[:-1]}ieth" if last.endswith("y") else f"{last}th"
     return " ".join([*head, _ORDINALS.get(last, ending)])
 
@@ -95,13 +95,13 @@ def read_out(digits: str) -> str:
     return " ".join(names[int(d)] for d in digits)
 
 
-def year(figure: str) -> str:
+def year(number: str) -> str:
     """A year of four digits as people say it."""
-    head, tail = divmod(int(figure), 100)
+    head, tail = divmod(int(number), 100)
     if tail == 0:
-        return cardinal(figure) if head % 10 == 0 else f"{cardinal(str(head))} hundred"
+        return cardinal(number) if head % 10 == 0 else f"{cardinal(str(head))} hundred"
     if head % 10 == 0 and tail < 10:
-        return cardinal(figure)
+        return cardinal(number)
     return f"{cardinal(str(head))} {'oh ' if tail < 10 else ''}{cardinal(str(tail))}"
 
 
@@ -142,12 +142,12 @@ def _clock(match: re.Match[str]) -> str:
     return f"{said} {half}".strip()
 
 
-def _date(year_figure: str, month_figure: str, day: str) -> str | None:
-    if not (1 <= int(month_figure) <= 12 and 1 <= int(day) <= 31):
+def _date(year_digits: str, month_digits: str, day: str) -> str | None:
+    if not (1 <= int(month_digits) <= 12 and 1 <= int(day) <= 31):
         return None
-    if len(year_figure) == 2:
-        year_figure = f"20{year_figure}"
-    return f"{MONTHS[int(month_figure) - 1]} {ordinal(day)} {year(year_figure)}"
+    if len(year_digits) == 2:
+        year_digits = f"20{year_digits}"
+    return f"{MONTHS[int(month_digits) - 1]} {ordinal(day)} {year(year_digits)}"
 
 
 def _decade(match: re.Match[str]) -> str:
@@ -181,7 +181,7 @@ def _quantity(match: re.Match[str]) -> str | None:
     return f"{cardinal(match[1])} {unit_words(unit, one=match[1] == '1')}"
 
 
-_FIGURE: Final = r"\d[\d,]*(?:\.\d+)?"
+_NUMBER: Final = r"\d[\d,]*(?:\.\d+)?"
 _MONEY = re.compile(r"([$€£¥₹])(\d[\d,]*)(?:\.(\d+))?(k|m|bn|b|t)?", re.IGNORECASE)
 _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]], ...]] = (
     (re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})"), lambda m: _date(m[1], m[2], m[3])),
@@ -193,29 +193,29 @@ _RULES: Final[tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], str | None]
     (re.compile(r"\d{3}-\d{4}"), lambda m: read_out(m[0].replace("-", ""))),
     (re.compile(r"\+?[\d(][\d()]*(?:-[\d()]+){2,}"), lambda m: read_out(re.sub(r"\D", "", m[0]))),
     (
-        re.compile(rf"({_FIGURE})-({_FIGURE})"),
-        lambda m: f"{figure_words(m[1])} to {figure_words(m[2])}",
+        re.compile(rf"({_NUMBER})-({_NUMBER})"),
+        lambda m: f"{number_words(m[1])} to {number_words(m[2])}",
     ),
     (re.compile(r"\d+(?:\.\d+){2,}"), lambda m: " point ".join(map(cardinal, m[0].split(".")))),
-    (re.compile(rf"-({_FIGURE})"), lambda m: f"minus {cardinal(m[1])}"),
+    (re.compile(rf"-({_NUMBER})"), lambda m: f"minus {cardinal(m[1])}"),
     (re.compile(r"#(\d+)"), lambda m: f"number {cardinal(m[1])}"),
-    (re.compile(rf"({_FIGURE})([a-z°%¢][a-z/]*)", re.IGNORECASE), _quantity),
-    (re.compile(_FIGURE), lambda m: figure_words(m[0])),
+    (re.compile(rf"({_NUMBER})([a-z°%¢][a-z/]*)", re.IGNORECASE), _quantity),
+    (re.compile(_NUMBER), lambda m: number_words(m[0])),
 )
 
 
-def figure_words(figure: str) -> str:
-    """A bare figure: four digits that may be a year are said like one."""
-    if re.fullmatch(r"1[1-9]\d\d|20\d\d", figure):
-        return year(figure)
-    return cardinal(figure)
+def number_words(number: str) -> str:
+    """A bare number: four digits that may be a year are said like one."""
+    if re.fullmatch(r"1[1-9]\d\d|20\d\d", number):
+        return year(number)
+    return cardinal(number)
 
 
-def spoken_figure(core: str, before: str, after: str) -> str | None:
-    """Words of ``core``, a written word with figures and without outer punctuation.
+def spoken_number(core: str, before: str, after: str) -> str | None:
+    """Words of ``core``, a written word with digits and without outer punctuation.
 
     ``before`` and ``after`` are the written words around it ("" where there is none). None when
-    the whole of it is no figure; ``digits_inside`` then reads what digits it holds.
+    the whole of it is no number; ``digits_inside`` then reads what digits it holds.
     """
     money = _MONEY.fullmatch(core)
     if money:
@@ -233,4 +233,4 @@ def spoken_figure(core: str, before: str, after: str) -> str | None:
 
 def digits_inside(text: str) -> str:
     """``text`` with every run of digits in it as words."""
-    return re.sub(_FIGURE, lambda m: f" {cardinal(m[0])} ", text)
+    return re.sub(_NUMBER, lambda m: f" {cardinal(m[0])} ", text)

@@ -17,7 +17,7 @@ from duplex_agent.voice.spoken_numbers import (
     UNITS,
     digits_inside,
     month,
-    spoken_figure,
+    spoken_number,
     unit_words,
 )  # fmt: skip
 
@@ -139,7 +139,7 @@ def _core_words(core: str, before: str, after: str) -> str:
     if lower in UNITS and re.search(r"\d$", before):
         return unit_words(lower, one=bool(re.fullmatch(r"[^\d]*1", before)))
     if any(c.isdigit() for c in core):
-        return spoken_figure(core, before, after) or digits_inside(core)
+        return spoken_number(core, before, after) or digits_inside(core)
     if month(core) and (after[:1].isdigit() or before[-1:].isdigit()):
         return month(core) or core
     capitals = _capitals(core)
@@ -213,7 +213,7 @@ def is_foreign(text: str) -> bool:
 
 
 def is_left_out(word: str) -> bool:
-    """Whether ``word`` holds letters or figures of which nothing can be said."""
+    """Whether ``word`` holds letters or digits of which nothing can be said."""
     return any(c.isalnum() for c in word) and not spoken_word(word)
 
 

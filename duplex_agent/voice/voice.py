@@ -179,7 +179,7 @@ class SpeechStream:
             # Nothing has sounded, so there is nothing to fade; and there may be nothing to say.
             self._done = self._stopping or script.over
             return SpokenTick(silence, script.spoken() if script.over else 0, self._done)
-        pcm = self._sound()
+        pcm = self._audio()
         if script.over:
             self._tail += 1
             self._done = self._tail > _TAIL_TICKS
@@ -189,11 +189,11 @@ class SpeechStream:
             pcm, self._done = pcm * fade, True
         return SpokenTick(pcm, script.spoken(), self._done)
 
-    def _sound(self) -> Array:
+    def _audio(self) -> Array:
         voice, script = self._voice, self._script
         script.rest_if_behind(_SEEN_S)
-        shares = script.shares(SLOTS_PER_TICK * TICKS_SEEN)
-        begins = bool(shares[:SLOTS_PER_TICK, _BEGIN].any())
+        occupancy = script.occupancy(SLOTS_PER_TICK * TICKS_SEEN)
+        begins = bool(occupancy[:SLOTS_PER_TICK, _BEGIN].any())
         if begins and not self._beginning:
             # The mouth has learnt from single sentences: in a long reply without a fresh start it
             # fell silent for good after some minutes.
@@ -202,7 +202,7 @@ class SpeechStream:
         thinker = script.thinker_state(voice.mouth.config.thinker_width)
         drawn = noise.normal(self._noise, 1, LATENT_WIDTH)
         token, self._mouth = voice.mouth.step(
-            shares[None],
+            occupancy[None],
             thinker[None],
             drawn * np.float32(voice.settings.temperature**0.5),
             self._mouth,

@@ -5,7 +5,7 @@ import pytest
 from scripted_parts import Conversation, say
 
 from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS
-from duplex_agent.duplex.played import KEPT_MS, PlayedSound
+from duplex_agent.duplex.played import KEPT_MS, PlayedAudio
 from duplex_agent.errors import TextError
 
 QUESTION = say("tell", "", "me", "", "more", rest=7)
@@ -107,7 +107,7 @@ def levels(sound: np.ndarray) -> list[float]:
 
 
 def test_what_a_tick_says_is_heard_from_its_end_on() -> None:
-    played = PlayedSound()
+    played = PlayedAudio()
     for pcm in ticks_of(0.1, 0.2, 0.3):
         played.push(pcm)
     heard = played.heard(until_ms=4 * TICK_MS, length_ms=4 * TICK_MS)
@@ -118,7 +118,7 @@ def test_what_a_tick_says_is_heard_from_its_end_on() -> None:
 
 
 def test_what_playback_had_not_reached_at_a_flush_was_never_heard() -> None:
-    played = PlayedSound()
+    played = PlayedAudio()
     for pcm in ticks_of(0.1, 0.2, 0.3):
         played.push(pcm)
     played.flush(played_ms=2 * TICK_MS + 1)
@@ -129,7 +129,7 @@ def test_what_playback_had_not_reached_at_a_flush_was_never_heard() -> None:
 
 
 def test_only_the_last_four_seconds_are_kept() -> None:
-    played = PlayedSound()
+    played = PlayedAudio()
     count = KEPT_MS // TICK_MS + 3
     for pcm in ticks_of(*[0.5] * count):
         played.push(pcm)

@@ -199,7 +199,7 @@ class Caller:
                 self._news.clear()
                 await self._news.wait()
 
-    async def wait_sound(self, hz, within_s=10):
+    async def wait_audio(self, hz, within_s=10):
         """Wait until a tone of ``hz`` is heard in sound not looked at yet; returns when."""
         async with asyncio.timeout(within_s):
             while True:

@@ -1,4 +1,4 @@
-"""What the HTTP door takes and refuses."""
+"""What the HTTP endpoints take and refuse."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import pytest
 from aiortc import RTCRtpReceiver
 
 from duplex_agent.errors import GatewayError
-from duplex_agent.gateway import aiortc_seams
+from duplex_agent.gateway import aiortc_internals
 from duplex_agent.gateway import server as gateway_server
 from duplex_agent.gateway.api_error import ApiError
 from duplex_agent.gateway.offer import MAX_OFFER_BYTES, check_offer
@@ -184,7 +184,7 @@ def test_a_taken_port_is_one_clear_line():
 
 
 def test_an_aiortc_that_moved_its_jitter_buffer_is_refused(monkeypatch):
-    aiortc_seams.check_seams()
+    aiortc_internals.check_internals()
 
     async def other_place(self, packet, arrival_time_ms):
         self._buffer.add(packet)
@@ -192,11 +192,11 @@ def test_an_aiortc_that_moved_its_jitter_buffer_is_refused(monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(RTCRtpReceiver, "_handle_rtp_packet", other_place)
         with pytest.raises(GatewayError, match="jitter buffer"):
-            aiortc_seams.check_seams()
+            aiortc_internals.check_internals()
 
     async def other_way(self):
         return []
 
     monkeypatch.setattr(aioice.ice.Connection, "gather_candidates", other_way)
     with pytest.raises(GatewayError, match="addresses"):
-        aiortc_seams.check_seams()
+        aiortc_internals.check_internals()

@@ -31,7 +31,7 @@ def test_what_is_said_comes_back_as_sound_and_events(server, caller):
             await call.call()
             assert (await call.wait_event("session.created"))["tick_ms"] == 80
             started = await call.wait_event("reply.started")
-            heard_s = await call.wait_sound(440)
+            heard_s = await call.wait_audio(440)
             await call.wait_event("reply.done")
             assert heard_s - started["received_s"] < 1.5
             assert 0 < started["transport_ms"] < 600
@@ -49,7 +49,7 @@ def test_barge_in_silences_what_was_already_queued(start_server, caller):
     async def scenario(server):
         async with caller(server, burst((0.5, 0.9), (3, 4))) as call:
             await call.call()
-            await call.wait_sound(440)
+            await call.wait_audio(440)
             flush = await call.wait_event("playback.flush")
             assert flush["unheard_ms"] >= 0
             await asyncio.sleep(1)
@@ -93,7 +93,7 @@ def test_a_killed_worker_is_reported_and_the_call_goes_on_with_the_next(start_se
             assert server.state()["status"] == "restarting"
             await call.wait_event("worker.ready")
             assert server.state()["status"] == "ready"
-            await call.wait_sound(440, within_s=15)
+            await call.wait_audio(440, within_s=15)
 
     with start_server() as server:
         asyncio.run(scenario(server))

@@ -274,7 +274,7 @@ def test_ten_quiet_seconds_lower_the_target_by_a_packet():
     assert buffer.target == FRAME
 
 
-def test_trouble_begins_the_ten_seconds_anew():
+def test_trouble_restarts_the_ten_seconds():
     buffer, first = raised(1)
     first = steady(buffer, 124, first, 0)
     assert tick(buffer) == [LATE] * 4
@@ -323,7 +323,7 @@ def test_what_was_drained_is_surplus_no_more_and_the_window_goes_on():
 
 
 @pytest.mark.parametrize("trouble", ["dry", "overflow", "hole"])
-def test_after_trouble_the_surplus_is_measured_anew(trouble):
+def test_after_trouble_the_surplus_is_measured_again(trouble):
     buffer = playing(left=3)
     first = steady(buffer, 12, 4, 4)
     if trouble == "dry":

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from duplex_agent.voice.config import LATENT_WIDTH, FlowConfig, MouthConfig, Sampling
-from duplex_agent.voice.phone_grid import phone_shares
+from duplex_agent.voice.phone_grid import phone_occupancy
 from duplex_agent.voice.phones import PHONES
 from duplex_agent.voice.reference.flow import FlowHead
 from duplex_agent.voice.reference.mouth import Mouth
@@ -106,9 +106,9 @@ def test_every_slot_is_full_and_no_phone_is_lost(
 ) -> None:
     phones = np.arange(len(seconds)) % 15
     ends = np.cumsum(seconds)
-    shares = phone_shares(phones, ends, first, count)
-    np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-4)
-    everything = phone_shares(phones, ends, 0, int(ends[-1] / 0.02) + 2)
+    occupancy = phone_occupancy(phones, ends, first, count)
+    np.testing.assert_allclose(occupancy.sum(axis=1), 1.0, atol=1e-4)
+    everything = phone_occupancy(phones, ends, 0, int(ends[-1] / 0.02) + 2)
     for phone in set(phones.tolist()):
         total = sum(s for p, s in zip(phones, seconds, strict=True) if p == phone)
         np.testing.assert_allclose(everything[:, phone].sum() * 0.02, total, atol=1e-3)

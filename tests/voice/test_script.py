@@ -107,7 +107,7 @@ def test_the_mouth_is_told_every_phone_for_exactly_its_time(
     script.finish()
     told = np.zeros(len(PHONE_ID))
     while script.ready(_SEEN_S) and not script.over:
-        told += script.shares(4).sum(axis=0) * 0.02
+        told += script.occupancy(4).sum(axis=0) * 0.02
         script.advance()
     due = np.zeros(len(PHONE_ID))
     for phone in script.timeline():

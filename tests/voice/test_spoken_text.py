@@ -18,12 +18,12 @@ from duplex_agent.voice.spoken_text import SPEAKABLE, is_foreign, is_left_out, s
         ("No. 5. No.", "number five. no."),
     ],
 )
-def test_figures_are_said_as_words(written: str, spoken: str) -> None:
+def test_numbers_are_said_as_words(written: str, spoken: str) -> None:
     assert speakable(written) == spoken
 
 
 @pytest.mark.parametrize(
-    ("figure", "words", "place"),
+    ("number", "words", "ordinal_words"),
     [
         ("0", "zero", "zeroth"),
         ("12", "twelve", "twelfth"),
@@ -35,9 +35,11 @@ def test_figures_are_said_as_words(written: str, spoken: str) -> None:
         ("3000000000000000", "three oh oh oh oh oh oh oh oh oh oh oh oh oh oh oh", None),
     ],
 )
-def test_whole_numbers_have_words_and_places(figure: str, words: str, place: str | None) -> None:
-    assert cardinal(figure) == words
-    assert ordinal(figure) == (place or words)
+def test_whole_numbers_have_words_and_ordinals(
+    number: str, words: str, ordinal_words: str | None
+) -> None:
+    assert cardinal(number) == words
+    assert ordinal(number) == (ordinal_words or words)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_any_text_becomes_words_of_speakable_characters(text: str) -> None:
 
 
 @given(st.text(alphabet="0123456789$€%.,:/-' kmTa#°", max_size=30))
-def test_no_figure_survives_and_none_crashes(text: str) -> None:
+def test_no_digit_survives_and_none_crashes(text: str) -> None:
     assert set(speakable(text)) <= set(SPEAKABLE)
     assert bool(speakable(text)) >= any(c.isdigit() for c in text)
 

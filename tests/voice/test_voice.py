@@ -169,7 +169,7 @@ def test_the_loudest_sound_is_not_clipped() -> None:
     assert 0.5 < max(float(abs(tick.pcm).max()) for tick in ticks) < 1.0
 
 
-def test_the_mouth_begins_anew_with_every_sentence() -> None:
+def test_the_mouth_begins_again_with_every_sentence() -> None:
     # It has learnt from single sentences: carried on for minutes, it falls silent.
     stream = load_voice().start()
     stream.write("This is the first sentence. And this is one more.")

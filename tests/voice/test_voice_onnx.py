@@ -49,9 +49,9 @@ def _mouth(sampling: Sampling = Sampling.FLOW_MAP) -> Mouth:
 
 def _tick(rng: np.random.Generator, batch: int = 1) -> Tick:
     """Slots, the thinker's state and noise."""
-    shares = rng.random((batch, 12, len(PHONES)), np.float32)
+    occupancy = rng.random((batch, 12, len(PHONES)), np.float32)
     thinker = rng.standard_normal((batch, _TINY.thinker_width), np.float32)
-    return shares, thinker, rng.standard_normal((batch, LATENT_WIDTH), np.float32)
+    return occupancy, thinker, rng.standard_normal((batch, LATENT_WIDTH), np.float32)
 
 
 def _spoken(voice: Voice, text: str) -> np.ndarray:

@@ -24,7 +24,7 @@ from duplex_agent.voice.config import (
     FlowConfig,
     MouthConfig,
 )
-from duplex_agent.voice.phone_grid import phone_shares
+from duplex_agent.voice.phone_grid import phone_occupancy
 from duplex_agent.voice.phones import PHONE_ID, PHONES
 from duplex_agent.voice.reference.flow import flow_matching_loss
 from duplex_agent.voice.reference.mouth import Mouth
@@ -104,9 +104,11 @@ class MouthRecipe(Recipe):
         for i, row in enumerate(rows):
             count = len(row.tokens.mean)
             latents[i, :count], mask[i, :count] = row.tokens.draw(rng), True
-            shares = phone_shares(row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK)
+            phones = phone_occupancy(
+                row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK
+            )
             seen = np.arange(count)[:, None] * SLOTS_PER_TICK
-            slots[i, :count] = shares[seen + np.arange(SLOTS_PER_TICK * TICKS_SEEN)]
+            slots[i, :count] = phones[seen + np.arange(SLOTS_PER_TICK * TICKS_SEEN)]
             if row.thinker is not None and rng.random() < 0.5:
                 thinker[i, : len(row.thinker)] = row.thinker[:count]
         return MouthBatch(*map(torch.from_numpy, (latents, slots, thinker, mask)))

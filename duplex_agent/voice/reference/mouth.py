@@ -132,7 +132,7 @@ class Mouth(nn.Module):
     ) -> tuple[Tensor, MouthState]:
         """Talker output [B, T, D].
 
-        ``slots`` [B, T, 12, phones]: share of each phone in the 20 ms slots of ticks t..t+2;
+        ``slots`` [B, T, 12, phones]: occupancy of each phone in the 20 ms slots of ticks t..t+2;
         ``previous`` [B, T, 48]: the token before each tick, normalised; ``thinker`` [B, T, 576]:
         hidden state of the word being spoken, zeros where there is none.
         """

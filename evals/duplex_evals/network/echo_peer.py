@@ -36,7 +36,7 @@ from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect
 from numpy.typing import NDArray
 
 from duplex_agent.clock import AGENT_RATE_HZ
-from duplex_agent.gateway.aiortc_seams import advertise_loopback, tap
+from duplex_agent.gateway.aiortc_internals import advertise_loopback, tap
 from duplex_agent.gateway.opus import OpusDecoder
 from duplex_evals.conversation.scenario import Scenario
 from duplex_evals.errors import TargetError

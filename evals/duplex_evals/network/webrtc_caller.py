@@ -22,7 +22,7 @@ from aiortc import (
 )
 
 from duplex_agent.errors import AudioError
-from duplex_agent.gateway.aiortc_seams import advertise_loopback, tap
+from duplex_agent.gateway.aiortc_internals import advertise_loopback, tap
 from duplex_agent.gateway.opus import OpusDecoder
 from duplex_evals.conversation.record import Record
 from duplex_evals.conversation.scenario import Scenario

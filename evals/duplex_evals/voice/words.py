@@ -83,7 +83,7 @@ def script_faults(voice: Voice, text: str) -> list[str]:
     script.finish()
     told = np.zeros(len(PHONES))
     while script.ready(1.0) and not script.over:
-        told += script.shares(SLOTS_PER_TICK).sum(axis=0) * SLOT_S
+        told += script.occupancy(SLOTS_PER_TICK).sum(axis=0) * SLOT_S
         script.advance()
     phones = script.timeline()
     faults = []

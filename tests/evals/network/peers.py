@@ -16,7 +16,7 @@ from duplex_evals.audio.hum import voice_hum
 from duplex_evals.network.echo_peer import DelayLine, create_app
 from fastapi import FastAPI, WebSocket, WebSocketDisconnect
 
-from duplex_agent.gateway.aiortc_seams import advertise_loopback
+from duplex_agent.gateway.aiortc_internals import advertise_loopback
 
 LOUD = 0.02
 

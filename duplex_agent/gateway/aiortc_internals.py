@@ -1,7 +1,7 @@
-"""The two places where aiortc and aioice are bent, each guarded by a test at start-up.
+"""The two internals of aiortc and aioice that are replaced, each guarded by a check at start-up.
 
 aiortc is pinned exactly; should an update move what is used here, the server refuses to start
-and says so, instead of losing sound silently.
+and says so, instead of losing audio silently.
 """
 
 from collections.abc import Callable
@@ -54,7 +54,7 @@ def advertise_loopback() -> None:
     aioice.ice.get_host_addresses = addresses
 
 
-def check_seams() -> None:
+def check_internals() -> None:
     """Raise GatewayError unless aiortc and aioice are built as this module expects."""
     arguments = RTCRtpReceiver._handle_rtp_packet.__code__.co_names
     if _BUFFER not in arguments or _BUFFER not in RTCRtpReceiver.__init__.__code__.co_names:
