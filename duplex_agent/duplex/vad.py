@@ -130,7 +130,7 @@ class MixedVad:
 
 
 def default_vad() -> Vad:
-    """Silero decides; WebRTC's quicker end of speech outvotes Silero's tail of doubt."""
+    """Silero decides; WebRTC's quicker end of speech outweighs Silero's slow decay."""
     return MixedVad([(0.75, SileroVad(_shared_silero())), (0.25, WebRtcVad())])
 
 

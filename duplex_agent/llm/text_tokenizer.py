@@ -38,7 +38,7 @@ class TextTokenizer:
         return self._encode(text, plain=True)
 
     def encode_markup(self, text: str) -> list[int]:
-        """Token ids of a piece of a chat template, where special tokens are written out."""
+        """Token ids of a part of a chat template, where special tokens are written out."""
         return self._encode(text, plain=False)
 
     def _encode(self, text: str, plain: bool) -> list[int]:

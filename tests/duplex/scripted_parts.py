@@ -153,7 +153,7 @@ class EchoThinker:
 class NumberEar:
     """Reads the word's number in a tick's first sample, four ticks later (or ``late`` more).
 
-    ``really``: the words after which it changes its mind, a tick later, and what they were.
+    ``really``: the words that it revises a tick later, and what they were.
     """
 
     def __init__(
