@@ -7,6 +7,8 @@ import pytest
 from documents import COMMANDS, DOCUMENTS, FOREIGN, links, prose, snippets, wrong_in_snippet
 from imports import PACKAGES, ROOT
 
+from duplex_agent.spec import AgentSpec
+
 # Instead: CPU time; retrained, reproduced; full-context re-decode; revised, committed words; time
 # to first audio; LLM, thinker; turn pair; results.
 OWN_WORDS = re.compile(
@@ -71,6 +73,13 @@ def test_every_document_can_be_reached_from_the_readme():
             waiting += [file.resolve() for file in named if file.suffix == ".md"]
     prompts = PACKAGES["duplex_evals"] / "data"
     assert [d for d in DOCUMENTS if d not in reached and prompts not in d.parents] == []
+
+
+def test_the_readme_lists_every_setting():
+    text = (ROOT / "README.md").read_text()
+    for name in AgentSpec.model_fields:
+        assert f"`--{name.replace('_', '-')}`" in text
+        assert f"`DUPLEX_{name.upper()}`" in text
 
 
 def test_code_names_only_documents_that_there_are():
