@@ -22,7 +22,7 @@ USAGE: Final = 2
 CONNECTION: Final = 3
 
 PARTS: Final = {
-    "voice": ("voice.evaluate", "The voice beside its teacher's: WER, quality, likeness, cost."),
+    "voice": ("voice.evaluate", "The voice beside its teacher's: WER, quality, similarity, cost."),
     "voice-heads": ("voice.heads", "Flow, code and energy heads under noise on their history."),
     "voice-cost": ("performance.voice_cost", "CPU time of the voice: PyTorch and ONNX Runtime."),
     "resynthesis": ("voice.resynthesis", "The codec alone: what it loses of the teacher's voice."),

@@ -1,1 +1,1 @@
-"""What the agent says and how it sounds: answers, rules, refusals, language, voice, integrity."""
+"""What the agent says: answers, instructions, refusals, memory, language, style."""

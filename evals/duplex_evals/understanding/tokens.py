@@ -1,9 +1,9 @@
-"""What the thinker is told of speech, compared: words as spelled, or the neural adapter's tokens.
+"""What the thinker is given of speech, compared: words as spelled, or the neural adapter's tokens.
 
 duplex-evals speech-tokens [--limit N]
 
 The first N spoken questions in their held-out voices, clean: how many tokens, how often they are
-the wrong ones, how far the thinker's expectations then are from those after the written text, and
+the wrong ones, how far the thinker's distributions then are from those after the written text, and
 how many of its answers are right.
 """
 
@@ -50,7 +50,7 @@ _KINDS: Final[dict[str, tuple[Rate, float]]] = {
     for rate in _RATES
     for left_out, above in _LEFT_OUT.items()
 }
-"""Ticks per token, and the share of blank from which on a token is left out."""
+"""Ticks per token, and the probability of blank from which on a token is left out."""
 
 
 @dataclass

@@ -1,1 +1,1 @@
-"""The agent's voice beside its teacher's: words, quality, likeness, cost, endurance."""
+"""The agent's voice beside its teacher's: WER, quality, similarity, cost, drift."""

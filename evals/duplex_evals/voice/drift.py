@@ -1,4 +1,4 @@
-"""Does a long reply wear out? The same sentences in its first and its last minute.
+"""Does quality drift in a long reply? The same sentences in its first and its last minute.
 
 A minute has some 230 words, so in one reply chance alone moves a minute's WER by several points;
 the result is that of several replies with noise of their own.

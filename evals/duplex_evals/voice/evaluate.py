@@ -1,4 +1,4 @@
-"""How good the agent's voice is, beside its teacher: words, sound, likeness, cost and endurance.
+"""How good the agent's voice is, beside its teacher: WER, quality, similarity, cost and drift.
 
 duplex-evals voice [--steps 1,2,4,8,16] [--thinker off|on|both] [--limit N] [--out FOLDER]
 

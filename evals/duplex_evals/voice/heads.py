@@ -1,9 +1,9 @@
-"""Mouths with different heads, side by side: as they are, with a shaken history, with odd texts.
+"""Mouths with different heads, side by side: clean, with noise on the history, on hard texts.
 
 duplex-evals voice-heads flow=mouth.safetensors:4 codes=mouth-fsq.safetensors:4 [--limit N]
 
-Each mouth is a name, a weight file and its steps (rounds for codes). The history is shaken by noise
-on every token that is fed back, in standard deviations: what one wrong token does to those after it
+Each mouth is a name, a weight file and its steps (rounds for codes). Noise is added
+to every token that is fed back, in standard deviations: what one wrong token does to those after it
 is where discrete and continuous tokens are said to differ (Flow-Omni, arXiv 2412.04917).
 """
 
@@ -30,11 +30,11 @@ from duplex_evals.voice.evaluate import SENTENCES, STRESS
 from duplex_evals.voice.rows import Row, measured
 from duplex_evals.voice.speaking import speak
 
-SHAKEN: Final = (0.0, 0.5, 1.0)
+NOISE_LEVELS: Final = (0.0, 0.5, 1.0)
 _SEED: Final = 7
 
 
-class ShakenMouth(TorchMouth):
+class NoisyHistoryMouth(TorchMouth):
     """A mouth whose last token reaches it with noise of ``spread`` standard deviations."""
 
     def __init__(self, mouth: Mouth, spread: float) -> None:
@@ -47,10 +47,10 @@ class ShakenMouth(TorchMouth):
     ) -> tuple[Array, MouthState]:
         """As ``TorchMouth.step``; codes stay codes."""
         drawn = torch.randn(len(noise), LATENT_WIDTH, generator=self._rng)
-        shaken = state.previous + self._spread * drawn
+        noisy = state.previous + self._spread * drawn
         if self._codes:
-            shaken = from_codes(to_codes(shaken))
-        return super().step(slots, thinker, noise, replace(state, previous=shaken), steps)
+            noisy = from_codes(to_codes(noisy))
+        return super().step(slots, thinker, noise, replace(state, previous=noisy), steps)
 
 
 def voice_of(text: str, spread: float) -> tuple[str, Voice]:
@@ -61,8 +61,8 @@ def voice_of(text: str, spread: float) -> tuple[str, Voice]:
         raise EvalError(f"{text!r} is no mouth: write NAME=FILE:STEPS")
     mouth, _ = load_mouth(Path(file))
     base = load_voice(VoiceSettings(flow_steps=int(steps)))
-    shaken = ShakenMouth(mouth, spread)
-    return name, Voice(base.phones, base.timing, shaken, base.codec, base.settings)
+    noisy = NoisyHistoryMouth(mouth, spread)
+    return name, Voice(base.phones, base.timing, noisy, base.codec, base.settings)
 
 
 def spoken(voice: Voice, texts: list[str], title: str) -> list[Row]:
@@ -93,7 +93,7 @@ def main(
     for column in ("mouth", "input", "WER", "DNSMOS overall", "words skipped or repeated"):
         table.add_column(column, justify="left" if column in ("mouth", "input") else "right")
     for text in mouths:
-        for spread in SHAKEN:
+        for spread in NOISE_LEVELS:
             name, voice = voice_of(text, spread)
             kind = f"history + {spread} noise" if spread else "clean"
             table.add_row(name, kind, *cells(spoken(voice, texts, f"{name}, {kind}")))
