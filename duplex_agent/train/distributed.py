@@ -31,10 +31,10 @@ class World:
 
     def mean(self, values: Iterable[float], device: str) -> list[float]:
         """Averages over the processes, the same in each; NaN in one is NaN in all."""
-        told = list(values)
+        own = list(values)
         if self.alone:
-            return told
-        summed = torch.tensor(told, dtype=torch.float32, device=device)
+            return own
+        summed = torch.tensor(own, dtype=torch.float32, device=device)
         torch.distributed.all_reduce(summed)
         return [float(v) for v in summed / self.size]
 

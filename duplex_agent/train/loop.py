@@ -68,7 +68,7 @@ class Recipe(ABC):
     def loss(
         self, model: nn.Module, batch: Any, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        """Scalar loss and figures for the log."""
+        """Scalar loss and metrics for the log."""
 
     @abstractmethod
     def export(self, model: nn.Module, out: Path) -> None:
@@ -194,8 +194,8 @@ class _Run:
         own = self.model.state_dict()
         found = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
         try:
-            told = {k: placed_like(v, own.get(k)) for k, v in found.items()}
-            result = self.model.load_state_dict(told, strict=False)
+            placed = {k: placed_like(v, own.get(k)) for k, v in found.items()}
+            result = self.model.load_state_dict(placed, strict=False)
             missing = [k for k in result.missing_keys if self.recipe.checkpointed(k)]
             if missing or result.unexpected_keys:
                 raise RuntimeError(f"{len(missing)} missing")
@@ -218,13 +218,13 @@ class _Run:
         self.model.train()
         kind = torch.device(self.device).type
         with torch.autocast(kind, torch.bfloat16, enabled=config.precision == "bf16"):
-            loss, figures = self.lesson(batch, rng)
-        figures = {"loss": float(loss.detach()), **figures}
-        means = self.world.mean(figures.values(), self.device)
-        figures = dict(zip(figures, means, strict=True))
-        if not math.isfinite(figures["loss"]):
+            loss, metrics = self.lesson(batch, rng)
+        metrics = {"loss": float(loss.detach()), **metrics}
+        means = self.world.mean(metrics.values(), self.device)
+        metrics = dict(zip(metrics, means, strict=True))
+        if not math.isfinite(metrics["loss"]):
             raise TrainingError(
-                f"loss became {figures['loss']} at step {self.step}; lower the rate"
+                f"loss became {metrics['loss']} at step {self.step}; lower the rate"
             )
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -236,7 +236,7 @@ class _Run:
         with torch.no_grad():
             torch._foreach_lerp_(list(self.ema.values()), list(self.parameters.values()), 1 - decay)
         self.step += 1
-        return figures
+        return metrics
 
     def averaged(self) -> nn.Module:
         """The module with its EMA weights in place."""
@@ -285,10 +285,10 @@ def train(
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[figures]}"),
+        TextColumn("{task.fields[metrics]}"),
     )
     with Progress(*columns, disable=world.rank > 0) as progress:
-        task = progress.add_task(recipe.name, total=last_step, completed=run.step, figures="")
+        task = progress.add_task(recipe.name, total=last_step, completed=run.step, metrics="")
         while run.step < last_step:
             for key, value in run.one_step().items():
                 sums[key] = sums.get(key, 0.0) + value
@@ -299,7 +299,7 @@ def train(
                 seconds = time.monotonic() - started
                 if world.rank == 0:
                     append_log(run.log, {"step": run.step, "seconds": seconds, **means})
-                progress.update(task, figures=" ".join(f"{k} {v:.3f}" for k, v in means.items()))
+                progress.update(task, metrics=" ".join(f"{k} {v:.3f}" for k, v in means.items()))
                 sums, counted = {}, 0
             progress.update(task, completed=run.step)
             run.save_if_due()

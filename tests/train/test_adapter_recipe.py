@@ -52,11 +52,11 @@ def test_the_smoke_recipe_learns_and_resumes_as_if_never_stopped(tmp_path: Path)
     assert all(torch.equal(resumed[k], uninterrupted[k]) for k in resumed)
 
 
-def test_letters_that_nobody_spoke_spell_the_text():
+def test_characters_that_nobody_spoke_spell_the_text():
     row = spelled_row("Is it 7?", 60, np.random.default_rng(3))
     assert row is not None
-    shares = np.exp(row.astype(np.float32))
-    assert np.allclose(shares.sum(-1), 1, atol=0.02)
+    probabilities = np.exp(row.astype(np.float32))
+    assert np.allclose(probabilities.sum(-1), 1, atol=0.02)
     best = [int(i) for i in row.argmax(-1).ravel()]
     merged = [
         i for i, before in zip(best, [BLANK, *best], strict=False) if i not in (BLANK, before)
@@ -71,8 +71,8 @@ def test_a_text_that_is_too_long_for_its_row_is_refused():
 
 
 def test_of_blanks_alone_the_least_sure_is_told():
-    shares = torch.tensor([0.99, 0.91, 0.97])
-    tokens = Tokens(torch.arange(3.0)[:, None], shares.log()[:, None])
+    probabilities = torch.tensor([0.99, 0.91, 0.97])
+    tokens = Tokens(torch.arange(3.0)[:, None], probabilities.log()[:, None])
     assert strongest(tokens).tolist() == [[1.0]]
 
 

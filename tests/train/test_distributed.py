@@ -33,11 +33,11 @@ class _BothBatches(ThinkerStyleRecipe):
         return [[*a, *b] for a, b in zip(*ranks, strict=True)]
 
 
-def two_processes(backbone: Path, work: Path, *more: str) -> None:
+def two_processes(llm: Path, work: Path, *more: str) -> None:
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     recipe = ["-m", "duplex_agent.train.recipes.thinker_style", "--device", "cpu"]
     settings = ["--precision", "fp32", "--steps", str(STEPS), "--rows", str(ROWS)]
-    where = ["--backbone", str(backbone), "--work", str(work)]
+    where = ["--thinker", str(llm), "--work", str(work)]
     command = [sys.executable, *launch, *recipe, *settings, *where, *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
@@ -54,9 +54,9 @@ def last_losses(work: Path) -> list[float]:
 @pytest.mark.assets
 @pytest.mark.timeout(900)
 def test_two_processes_equal_one_with_the_joint_batch_and_resume(tmp_path: Path) -> None:
-    backbone = write_tiny_llm(tmp_path / "model", "qwen2")
+    llm = write_tiny_llm(tmp_path / "model", "qwen2")
     one, two = tmp_path / "one", tmp_path / "two"
-    source = find_language_model(str(backbone))
+    source = find_language_model(str(llm))
     tokenizer = prepared_text(source).tokenizer
     prepare_rows(one, lambda: source.transformers_model, tokenizer, SMOKE_SIZES, seed=0)
     two.mkdir()
@@ -65,14 +65,14 @@ def test_two_processes_equal_one_with_the_joint_batch_and_resume(tmp_path: Path)
     torch.set_num_threads(1)
     _, config = build("thinker-style")
     config = replace(config, steps=STEPS, precision="fp32")
-    joint = _BothBatches(str(backbone), StyleSizes(), 16, ROWS, 1)
+    joint = _BothBatches(str(llm), StyleSizes(), 16, ROWS, 1)
     train(joint, config, one, out=one / "weights", stop_after=3)
-    joint = _BothBatches(str(backbone), StyleSizes(), 16, ROWS, 1)
+    joint = _BothBatches(str(llm), StyleSizes(), 16, ROWS, 1)
     train(joint, config, one, out=one / "weights")
 
-    two_processes(backbone, two, "--stop", "3")
+    two_processes(llm, two, "--stop", "3")
     assert not (two / "weights").exists()
-    two_processes(backbone, two)
+    two_processes(llm, two)
 
     np.testing.assert_allclose(last_losses(two), last_losses(one), rtol=1e-3)
     alone, _ = load(one / "thinker-style.checkpoint.safetensors")

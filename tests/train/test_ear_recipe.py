@@ -1,4 +1,4 @@
-"""Recipe ``ear`` at its smallest: voices, letters, interruption and the file that ships."""
+"""Recipe ``ear`` at its smallest: voices, characters, interruption and the file that ships."""
 
 import csv
 import random

@@ -86,11 +86,13 @@ def test_guidance_leads_past_the_told_velocity_and_not_at_all_at_strength_one() 
     head = FlowHead(3, 2, FlowConfig(width=16, blocks=1))
     for parameter in head.parameters():
         torch.nn.init.normal_(parameter, std=0.3)
-    told, untold = torch.randn(5, 2), torch.zeros(5, 2)
+    conditional, unconditional = torch.randn(5, 2), torch.zeros(5, 2)
     noisy, t = torch.randn(4, 5, 3), torch.rand(4, 5)
-    assert not guide(head, told, untold, 1.0)(noisy, t).any()
-    moved = guide(head, told, untold, 3.0)(noisy, t)
-    gap = head(noisy, told.expand(4, 5, 2), t, t) - head(noisy, untold.expand(4, 5, 2), t, t)
+    assert not guide(head, conditional, unconditional, 1.0)(noisy, t).any()
+    moved = guide(head, conditional, unconditional, 3.0)(noisy, t)
+    gap = head(noisy, conditional.expand(4, 5, 2), t, t) - head(
+        noisy, unconditional.expand(4, 5, 2), t, t
+    )
     torch.testing.assert_close(moved, 2 * gap)
 
 

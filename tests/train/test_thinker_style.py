@@ -13,7 +13,7 @@ from duplex_agent.llm.load import load_thinker
 from duplex_agent.llm.lora import load_lora
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.runtime.torch_checkpoint import load
-from duplex_agent.train.llm.batched import Writing, continuations, read_replies
+from duplex_agent.train.llm.batched import GenerationSettings, continuations, read_replies
 from duplex_agent.train.llm.lora import add_adapters
 from duplex_agent.train.llm.spoken_style import as_spoken
 from duplex_agent.train.llm.style_data import prepare_rows
@@ -53,21 +53,21 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (f"It is {'very ' * 30}good.", None),
     ],
 )
-def test_only_what_is_good_to_hear_is_learnt(written: str, said: str | None) -> None:
-    reply = as_spoken(written)
+def test_only_what_is_good_to_hear_is_learnt(generated: str, said: str | None) -> None:
+    reply = as_spoken(generated)
     assert (reply.text if reply else None) == said
     if reply:
-        assert reply.verbatim == written.startswith(reply.text)
+        assert reply.verbatim == generated.startswith(reply.text)
 
 
 def test_divergence_is_that_of_the_listed_ids_and_one_rest() -> None:
     logits = torch.tensor([[0.3, -1.0, 2.0, 0.5, 0.1]])
     mine = torch.softmax(logits, -1)[0]
-    shares = torch.tensor([[0.5, 0.2]])
+    probabilities = torch.tensor([[0.5, 0.2]])
     ids = torch.tensor([[2, 0]])
     rest = 1 - mine[2] - mine[0]
     wanted = 0.5 * (0.5 / mine[2]).log() + 0.2 * (0.2 / mine[0]).log() + 0.3 * (0.3 / rest).log()
-    torch.testing.assert_close(divergence(logits, ids, shares)[0], wanted)
+    torch.testing.assert_close(divergence(logits, ids, probabilities)[0], wanted)
     sure = divergence(logits, torch.tensor([[3, 3]]), torch.tensor([[1.0, 0.0]]))
     torch.testing.assert_close(sure[0], -mine[3].log())
     own = divergence(logits, torch.tensor([[2, 0]]), mine[[2, 0]][None])
@@ -101,17 +101,20 @@ def test_a_batch_writes_and_reads_what_single_rows_do(
     prefix, rows = [5, 6, 7, 8], [[9, 10, 11], [12], [13, 14, 15, 16, 17, 18, 19, 20, 21]]
     stops = frozenset(range(100))
     generator = torch.Generator()
-    together = continuations(model, prefix, rows, Writing(stops, 12), generator)
+    together = continuations(model, prefix, rows, GenerationSettings(stops, 12), generator)
     read = list(read_replies(model, prefix, rows, together, top=5))
     assert len({len(ids) for ids in together}) > 1, "rows should end at different times"
     for row, ids, likeliest in zip(rows, together, read, strict=True):
         state = thinker.new_state()
         step = thinker.append(state, thinker.embed([*prefix, *row]))
-        for place, token in enumerate(ids):
-            assert int(step.logits.argmax()) == token == int(likeliest.ids[place, 0])
-            shares = torch.log_softmax(torch.from_numpy(step.logits), -1)
+        for position, token in enumerate(ids):
+            assert int(step.logits.argmax()) == token == int(likeliest.ids[position, 0])
+            probabilities = torch.log_softmax(torch.from_numpy(step.logits), -1)
             torch.testing.assert_close(
-                likeliest.log_probs[place], shares[likeliest.ids[place]], atol=1e-3, rtol=0
+                likeliest.log_probs[position],
+                probabilities[likeliest.ids[position]],
+                atol=1e-3,
+                rtol=0,
             )
             step = thinker.append(state, thinker.embed([token]))
 
@@ -119,9 +122,9 @@ def test_a_batch_writes_and_reads_what_single_rows_do(
 @pytest.mark.assets
 @pytest.mark.parametrize("kind", ["llama", "qwen2"])
 def test_the_smoke_run_learns_and_its_weights_load(tmp_path: Path, kind: str) -> None:
-    backbone = str(write_tiny_llm(tmp_path / kind, kind))  # type: ignore[arg-type]
+    llm = str(write_tiny_llm(tmp_path / kind, kind))  # type: ignore[arg-type]
     _, config = build("thinker-style", smoke=True)
-    recipe = ThinkerStyleRecipe(backbone, SMOKE_SIZES, rank=4)
+    recipe = ThinkerStyleRecipe(llm, SMOKE_SIZES, rank=4)
     last = train(recipe, config, tmp_path, out=tmp_path / "weights")
     log = (tmp_path / "thinker-style.csv").read_text().splitlines()
     assert last < 0.8 * float(log[1].split(",")[2])
@@ -132,7 +135,7 @@ def test_the_smoke_run_learns_and_its_weights_load(tmp_path: Path, kind: str) ->
     )
     path = tmp_path / "weights" / "thinker-style.safetensors"
     assert len(load_lora(path).layers) == 14
-    thinker = load_thinker(backbone, "transformers", 64, lora=path)
+    thinker = load_thinker(llm, "transformers", 64, lora=path)
     step = thinker.append(thinker.new_state(), thinker.embed([5, 6, 7]))
     assert np.isfinite(step.logits).all()
 
@@ -150,11 +153,11 @@ def test_rows_hold_the_prompt_without_examples_and_end_with_a_stop(tmp_path: Pat
     assert len(spoken) == 2 * len(kept) > 0
     assert len(rows) - len(spoken) == sizes.anchors
     for number, line in enumerate(kept):
-        written, heard = (tokenizer.decode(r.context.tolist()) for r in spoken[2 * number :][:2])
-        assert "capital of Spain" not in written
-        assert line["prompt"] in written
-        assert written.count("<|im_start|>") == heard.count("<|im_start|>") == 3
+        generated, heard = (tokenizer.decode(r.context.tolist()) for r in spoken[2 * number :][:2])
+        assert "capital of Spain" not in generated
+        assert line["prompt"] in generated
+        assert generated.count("<|im_start|>") == heard.count("<|im_start|>") == 3
         assert tokenizer.decode(spoken[2 * number].reply.tolist()) == f"{line['reply']}<|im_end|>"
     for row, stored in zip(rows, again, strict=True):
         np.testing.assert_array_equal(row.ids, stored.ids)
-        assert (row.shares.sum(1) < 1.01).all()
+        assert (row.probabilities.sum(1) < 1.01).all()

@@ -24,7 +24,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    ("name", "figure", "fraction"),
+    ("name", "metric", "fraction"),
     # The codec's total grows when its judge joins in; what must fall is the distance.
     [
         ("codec", "spectral", 0.6),
@@ -36,7 +36,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_smoke_recipe_learns_resumes_and_exports(
-    runs: Path, name: str, figure: str, fraction: float
+    runs: Path, name: str, metric: str, fraction: float
 ) -> None:
     recipe, config = build(name, smoke=True)
     work = runs / name
@@ -48,7 +48,7 @@ def test_a_smoke_recipe_learns_resumes_and_exports(
     assert [int(r["step"]) for r in rows] == list(
         range(config.log_every, config.steps + 1, config.log_every)
     )
-    assert float(rows[-1][figure]) < fraction * float(rows[0][figure])
+    assert float(rows[-1][metric]) < fraction * float(rows[0][metric])
     tensors, metadata = torch_checkpoint.load(work / f"{name}.safetensors")
     assert metadata["recipe"] == name
     assert tensors

@@ -1,7 +1,7 @@
 """The agent's teacher voice: Piper's joe speaking training sentences, with phone timings.
 
 Piper (GPL) and the espeak-ng inside it make training data only; nothing here is imported by the
-product. Each shard holds the sound at 24 kHz, the spoken text, its phones and their durations.
+product. Each shard holds the audio at 24 kHz, the spoken text, its phones and their durations.
 """
 
 import json
@@ -70,19 +70,19 @@ def synthesise(text: str) -> Utterance | None:
     settings = SynthesisConfig(noise_scale=_NOISE_SCALE, noise_w_scale=_NOISE_WIDTH)
     phones: list[str] = []
     durations: list[float] = []
-    pieces = []
+    chunks = []
     assert _voice is not None
     for chunk in _voice.synthesize(text, settings, include_alignments=True):
         if not chunk.phoneme_alignments:
             return None
-        pieces.append(chunk.audio_int16_array)
+        chunks.append(chunk.audio_int16_array)
         for alignment in chunk.phoneme_alignments:
             phones.append(alignment.phoneme)
             durations.append(float(alignment.num_samples) / chunk.sample_rate)
         rate = chunk.sample_rate
-    if not pieces:
+    if not chunks:
         return None
-    pcm = soxr.resample(np.concatenate(pieces).astype(np.float32) / 32768, rate, AGENT_RATE_HZ)
+    pcm = soxr.resample(np.concatenate(chunks).astype(np.float32) / 32768, rate, AGENT_RATE_HZ)
     return Utterance(
         text,
         tuple(phones),

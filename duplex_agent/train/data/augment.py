@@ -1,4 +1,4 @@
-"""What rooms, microphones and streets do to a clean voice, drawn anew for every training row."""
+"""What rooms, microphones and streets do to a clean voice, drawn for every training row."""
 
 from typing import Final
 
@@ -7,18 +7,18 @@ from numpy.typing import NDArray
 
 from duplex_agent.clock import USER_RATE_HZ
 
-Sound = NDArray[np.float32]
+Audio = NDArray[np.float32]
 _QUIET_RMS: Final = 1e-4
 _PACKET: Final = USER_RATE_HZ // 50  # 20 ms
 
 
-def change_speed(pcm: Sound, factor: float) -> Sound:
+def change_speed(pcm: Audio, factor: float) -> Audio:
     """Play ``factor`` times faster: shorter, and higher in pitch and formants."""
-    places = np.arange(0, len(pcm) - 1, factor, dtype=np.float64)
-    return np.interp(places, np.arange(len(pcm)), pcm).astype(np.float32)
+    positions = np.arange(0, len(pcm) - 1, factor, dtype=np.float64)
+    return np.interp(positions, np.arange(len(pcm)), pcm).astype(np.float32)
 
 
-def coloured_noise(samples: int, slope: float, rng: np.random.Generator) -> Sound:
+def coloured_noise(samples: int, slope: float, rng: np.random.Generator) -> Audio:
     """Noise whose power falls with frequency to the ``slope``: 0 white, 1 pink, 2 brown; RMS 1."""
     spectrum = rng.standard_normal(samples // 2 + 1) + 1j * rng.standard_normal(samples // 2 + 1)
     spectrum /= np.maximum(np.arange(samples // 2 + 1), 8) ** (slope / 2)
@@ -26,7 +26,7 @@ def coloured_noise(samples: int, slope: float, rng: np.random.Generator) -> Soun
     return (noise / noise.std()).astype(np.float32)
 
 
-def _room(rng: np.random.Generator) -> Sound:
+def _room(rng: np.random.Generator) -> Audio:
     """An impulse response: the direct sound and an exponentially dying tail of noise."""
     seconds = rng.uniform(0.1, 0.5)
     steps = np.arange(int(seconds * USER_RATE_HZ))
@@ -50,38 +50,38 @@ def _filter_gains(bins: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return gains
 
 
-def _mu_law(sound: Sound) -> Sound:
-    """What a telephone's 8-bit codec (ITU-T G.711) leaves of ``sound``."""
-    squeezed = np.sign(sound) * np.log1p(255 * np.minimum(np.abs(sound), 1)) / np.log(256)
+def _mu_law(audio: Audio) -> Audio:
+    """What a telephone's 8-bit codec (ITU-T G.711) leaves of ``audio``."""
+    squeezed = np.sign(audio) * np.log1p(255 * np.minimum(np.abs(audio), 1)) / np.log(256)
     levels = np.round(squeezed * 127) / 127
     return (np.sign(levels) * np.expm1(np.abs(levels) * np.log(256)) / 255).astype(np.float32)
 
 
-def _lose_packets(sound: Sound, rng: np.random.Generator) -> Sound:
+def _lose_packets(audio: Audio, rng: np.random.Generator) -> Audio:
     """Some packets of 20 ms are silent, or the one before them again at half its level."""
-    whole = len(sound) // _PACKET * _PACKET
-    packets = sound[:whole].reshape(-1, _PACKET).copy()
+    whole = len(audio) // _PACKET * _PACKET
+    packets = audio[:whole].reshape(-1, _PACKET).copy()
     level = rng.choice([0.0, 0.5])
     for lost in np.flatnonzero(rng.random(len(packets)) < rng.uniform(0.01, 0.1)):
         packets[lost] = level * packets[lost - 1] if lost else 0.0
-    return np.concatenate([packets.reshape(-1), sound[whole:]])
+    return np.concatenate([packets.reshape(-1), audio[whole:]])
 
 
-def _transmit(sound: Sound, rng: np.random.Generator) -> Sound:
+def _transmit(audio: Audio, rng: np.random.Generator) -> Audio:
     """What levels, codecs and networks do on the way; peaks below 1."""
-    peak = max(float(np.abs(sound).max()), _QUIET_RMS)
-    sound = (sound / peak).astype(np.float32)
+    peak = max(float(np.abs(audio).max()), _QUIET_RMS)
+    audio = (audio / peak).astype(np.float32)
     if rng.random() < 0.1:
-        sound = np.clip(sound * rng.uniform(1.5, 8.0), -1.0, 1.0)
-    sound = sound * np.float32(10 ** (-rng.uniform(0.5, 26) / 20))
+        audio = np.clip(audio * rng.uniform(1.5, 8.0), -1.0, 1.0)
+    audio = audio * np.float32(10 ** (-rng.uniform(0.5, 26) / 20))
     if rng.random() < 0.15:
-        sound = _mu_law(sound)
+        audio = _mu_law(audio)
     if rng.random() < 0.1:
-        sound = _lose_packets(sound, rng)
-    return sound
+        audio = _lose_packets(audio, rng)
+    return audio
 
 
-def record(speech: Sound, babble: Sound, rng: np.random.Generator) -> Sound:
+def record(speech: Audio, babble: Audio, rng: np.random.Generator) -> Audio:
     """``speech`` as it arrives from some microphone in some room; same length, peaks below 1.
 
     ``babble`` (same length) are other people; they are mixed in now and then.

@@ -25,7 +25,7 @@ _WORD = re.compile(r"[A-Za-z']+")
 
 
 def normalise(text: str) -> str:
-    """Lower-case letters only: the form in which held-out sentences are compared."""
+    """Lower-case a-z only: the form in which held-out sentences are compared."""
     return re.sub(r"[^a-z]", "", text.lower())
 
 
@@ -69,7 +69,7 @@ def _asked(data: Any, key: str = "") -> Iterator[str]:
 
 
 def clean(sentence: str) -> str | None:
-    """A tidy sentence of 1 to 24 plain English words, or None if it cannot be made into one."""
+    """A clean sentence of 1 to 24 plain English words, or None if it cannot be made into one."""
     words = []
     for word in sentence.strip().split():
         core = word.strip('.,!?;:"()').lower().replace("’", "'")

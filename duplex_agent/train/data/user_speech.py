@@ -90,8 +90,8 @@ def training_speaker(engine: Engine, rng: random.Random) -> Speaker:
     speed = rng.uniform(0.85, 1.25)
     if engine == "kokoro":
         names = rng.sample(_KOKORO_TRAINING, rng.choice((1, 2, 2, 3)))
-        shares = [rng.uniform(0.2, 1.0) for _ in names]
-        styles = tuple((n, s / sum(shares)) for n, s in zip(names, shares, strict=True))
+        weights = [rng.uniform(0.2, 1.0) for _ in names]
+        styles = tuple((n, s / sum(weights)) for n, s in zip(names, weights, strict=True))
         return Speaker(engine, "mix", speed, styles=styles)
     if engine == "flite":
         return Speaker(engine, rng.choice(_FLITE_TRAINING), speed)

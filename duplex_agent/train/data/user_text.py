@@ -48,7 +48,7 @@ def everyday(rng: random.Random) -> str:
 
 
 def heard_form(text: str) -> str:
-    """The letters an ear can hear: lower-case words of a-z and apostrophes, single spaces."""
+    """The characters an ear can spell: lower-case words of a-z and apostrophes, single spaces."""
     plain = re.sub(r"[^a-z' ]", " ", speakable(text))
     words = (w.strip("'") for w in plain.split())
     return " ".join(w for w in words if w)

@@ -27,31 +27,31 @@ from duplex_agent.train.data.user_speech import read_corpus
 from duplex_agent.train.data.user_text import heard_form
 from duplex_agent.train.ear.rows import RowMaker, Said
 
-SHARES: Final = {"kokoro": 0.35, "piper": 0.15, "flite": 0.3, "espeak": 0.2}
+MIXTURE: Final = {"kokoro": 0.35, "piper": 0.15, "flite": 0.3, "espeak": 0.2}
 _AT_ONCE: Final = 8
 _SHARD_ROWS: Final = 96
 _LOOK_AHEADS_IN_TURN: Final = (*LOOK_AHEADS, DEFAULT_LOOK_AHEAD)
-# As a conversation hears it: before the first letter, and after the last one of a turn.
+# As a conversation hears it: before the first character, and after the last one of a turn.
 LEAD_TICKS: Final = 5
 TRAIL_TICKS: Final = 3
 
 
 @dataclass(frozen=True)
 class HeardRow:
-    """One stretch of time: ``features`` float16 [ticks, 4, width], ``letters`` float16 log-shares
-    [ticks, 4, characters], and what is said in it as written, one string per utterance.
+    """One stretch of time: ``features`` float16 [ticks, 4, width], ``log_probs`` float16 of CTC
+    characters [ticks, 4, characters], and what is said in it as written, one string per utterance.
     """
 
     features: NDArray[np.float16]
-    letters: NDArray[np.float16]
+    log_probs: NDArray[np.float16]
     said: tuple[str, ...]
 
     @property
     def span(self) -> slice:
         """Ticks of the speech with a little before and behind; all of them if there is none."""
-        spelled = np.flatnonzero((self.letters.argmax(-1) != BLANK).any(1))
+        spelled = np.flatnonzero((self.log_probs.argmax(-1) != BLANK).any(1))
         if not len(spelled):
-            return slice(0, len(self.letters))
+            return slice(0, len(self.log_probs))
         return slice(max(0, int(spelled[0]) - LEAD_TICKS), int(spelled[-1]) + TRAIL_TICKS + 1)
 
 
@@ -77,7 +77,7 @@ def make_features(folder: Path, speech: Path, rows: int, row_ticks: int, seed: i
     missing = [s for s in starts if not _shard(folder, s).exists()]
     if not missing:
         return
-    maker = RowMaker(written_corpus(speech), row_ticks * USER_TICK_SAMPLES, SHARES)
+    maker = RowMaker(written_corpus(speech), row_ticks * USER_TICK_SAMPLES, MIXTURE)
     encoder = shipped_encoder()
     for start in track(missing, "features of the ear"):
         rng = np.random.default_rng((seed, start))
@@ -99,7 +99,7 @@ def _make_shard(
     row_ticks: int,
     rng: np.random.Generator,
 ) -> None:
-    features, letters, said = [], [], []
+    features, log_probs, said = [], [], []
     # No wrap inside a row: the streaming ear begins again at 0 before it comes to that.
     last = encoder.config.positions - row_ticks * FEATURES_PER_TICK
     for number, start in enumerate(range(0, rows, _AT_ONCE)):
@@ -110,12 +110,12 @@ def _make_shard(
         out = encoder(heard, torch.from_numpy(offset))
         features.append(out.unflatten(1, (row_ticks, FEATURES_PER_TICK)).half().numpy())
         spelled = encoder.logits(out).clamp_min(-20.0)
-        letters.append(spelled.unflatten(1, (row_ticks, FEATURES_PER_TICK)).half().numpy())
+        log_probs.append(spelled.unflatten(1, (row_ticks, FEATURES_PER_TICK)).half().numpy())
         said += [row.said for row in drawn]
     store_arrays(
         target,
         features=np.concatenate(features),
-        letters=np.concatenate(letters),
+        letters=np.concatenate(log_probs),
         said=np.frombuffer(json.dumps(said).encode(), np.uint8),
     )
 

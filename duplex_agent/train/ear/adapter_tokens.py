@@ -1,4 +1,4 @@
-"""The tokens that an adapter tells a thinker in training."""
+"""The tokens that an adapter gives a thinker in training."""
 
 from typing import Final
 
@@ -11,20 +11,20 @@ from duplex_agent.train.ear.adapter_features import HeardRow
 
 _TICK_DROPOUT: Final = 0.1
 _SKIP_ABOVE: Final = 0.9
-"""Share of blank from which on a token may be left out: higher than in a conversation, so that
-the thinker is told more kinds of turns.
+"""Probability of blank from which on a token may be left out: higher than in a conversation, so
+that the thinker sees more kinds of turns.
 """
 
 
-def told(
+def row_tokens(
     adapter: Adapter, row: HeardRow, rate: Rate, skipping: bool, rng: torch.Generator
 ) -> Tensor:
     """Tokens [n >= 1, thinker's width] of the speech in ``row``, some of them lost by chance."""
-    features, letters = (
+    features, log_probs = (
         torch.from_numpy(x[row.span]).float().to(rng.device)[None]
-        for x in (row.features, row.letters)
+        for x in (row.features, row.log_probs)
     )
-    tokens = adapter.token(adapter.at_rate(adapter.hidden(features, letters), rate)[0])
+    tokens = adapter.token(adapter.at_rate(adapter.hidden(features, log_probs), rate)[0])
     kept = torch.rand(len(tokens.vectors), generator=rng, device=rng.device) >= _TICK_DROPOUT
     if skipping:
         kept &= tokens.blank.detach() < _SKIP_ABOVE

@@ -73,17 +73,17 @@ def character_ids(words: str) -> list[int]:
 
 
 class RowMaker:
-    """Draws rows of a fixed length; engines are drawn by ``shares`` whatever their hours."""
+    """Draws rows of a fixed length; engines are drawn by ``mixture``, whatever their hours."""
 
-    def __init__(self, corpus: list[Said], samples: int, shares: dict[str, float]) -> None:
+    def __init__(self, corpus: list[Said], samples: int, mixture: dict[str, float]) -> None:
         self.samples = samples
-        self.by_engine = {e: [s for s in corpus if s.engine == e] for e in shares}
-        self.engines = [e for e in shares if self.by_engine[e]]
-        total = sum(shares[e] for e in self.engines)
-        self.shares = [shares[e] / total for e in self.engines]
+        self.by_engine = {e: [s for s in corpus if s.engine == e] for e in mixture}
+        self.engines = [e for e in mixture if self.by_engine[e]]
+        total = sum(mixture[e] for e in self.engines)
+        self.mixture = [mixture[e] / total for e in self.engines]
 
     def _draw(self, rng: np.random.Generator) -> tuple[str, NDArray[np.float32]]:
-        engine = self.engines[int(rng.choice(len(self.engines), p=self.shares))]
+        engine = self.engines[int(rng.choice(len(self.engines), p=self.mixture))]
         said = self.by_engine[engine][int(rng.integers(len(self.by_engine[engine])))]
         pcm = np.divide(said.pcm, 32768, dtype=np.float32)
         return said.words, change_speed(pcm, float(rng.uniform(*_SPEEDS)))
@@ -97,7 +97,7 @@ class RowMaker:
 
     def row(self, rng: np.random.Generator) -> Row:
         """A stretch of time with several utterances in it, or in one case in twenty with none."""
-        sound = np.zeros(self.samples, np.float32)
+        audio = np.zeros(self.samples, np.float32)
         said: list[str] = []
         at = int(rng.uniform(0.05, 0.8) * USER_RATE_HZ)
         if rng.random() >= _NO_SPEECH_SHARE:
@@ -105,7 +105,7 @@ class RowMaker:
                 words, pcm = self._draw(rng)
                 if at + len(pcm) + USER_RATE_HZ // 5 > self.samples:
                     continue
-                sound[at : at + len(pcm)] += pcm
+                audio[at : at + len(pcm)] += pcm
                 said.append(words)
                 at += len(pcm) + int(rng.exponential(0.5) * USER_RATE_HZ)
-        return Row(record(sound, self._babble(rng), rng), sound, said)
+        return Row(record(audio, self._babble(rng), rng), audio, said)

@@ -1,4 +1,4 @@
-"""Many short conversations at once on a transformers model: writing on, and reading what it wrote.
+"""Many short conversations at once on a transformers model: generation, and scores of replies.
 
 All rows share a prefix, which is read once. Rows are padded on the left, so that the last position
 is the last of every row and the logits of all replies lie at the end.
@@ -11,11 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_SHAPE_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled anew for each
+_SHAPE_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled for each
 
 
 @dataclass(frozen=True)
-class Writing:
+class GenerationSettings:
     """How rows are continued: until a stop id or ``longest`` tokens.
 
     Temperature 0 takes the likeliest token; else one of the 50 likeliest is drawn.
@@ -58,8 +58,8 @@ class _Prefixed:
         self.device = next(model.parameters()).device
         self.cache = DynamicCache(config=model.config)
         if prefix:
-            told = torch.tensor([list(prefix)], device=self.device)
-            model(input_ids=told, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
+            inputs = torch.tensor([list(prefix)], device=self.device)
+            model(input_ids=inputs, past_key_values=self.cache, use_cache=True, logits_to_keep=1)
             self.cache.batch_repeat_interleave(batch)
         self.mask = torch.ones(batch, self.length, dtype=torch.long, device=self.device)
 
@@ -77,10 +77,10 @@ class _Prefixed:
         logits: Tensor = out.logits.float()
         return logits
 
-    def keep(self, places: list[int]) -> None:
+    def keep(self, slots: list[int]) -> None:
         """Go on with some of the rows only."""
-        self.cache.batch_select_indices(torch.tensor(places, device=self.device))
-        self.mask = self.mask[places]
+        self.cache.batch_select_indices(torch.tensor(slots, device=self.device))
+        self.mask = self.mask[slots]
 
 
 @torch.inference_mode()
@@ -88,7 +88,7 @@ def continuations(
     model: Any,
     prefix: Sequence[int],
     rows: Sequence[Sequence[int]],
-    writing: Writing,
+    settings: GenerationSettings,
     generator: torch.Generator,
 ) -> list[list[int]]:
     """What the model writes after ``prefix`` and each row; a stop id that was given is included.
@@ -97,30 +97,32 @@ def continuations(
     """
     read = _Prefixed(model, prefix, len(rows))
     step = left_padded(rows, read.device, len(prefix))
-    written: list[list[int]] = [[] for _ in rows]
-    places = list(range(len(rows)))  # which row stands in which place of the batch
-    open_rows = set(places)
+    generated: list[list[int]] = [[] for _ in rows]
+    batch_rows = list(range(len(rows)))  # the row in each slot of the batch
+    open_rows = set(batch_rows)
     last = step.positions[:, -1:]
-    for _ in range(writing.longest):
+    for _ in range(settings.longest):
         logits = read.read(step, keep=1)[:, -1].cpu()
-        chosen = _choose(logits, [written[row] for row in places], writing, generator)
-        for row, token in zip(places, chosen, strict=True):
+        chosen = _choose(logits, [generated[row] for row in batch_rows], settings, generator)
+        for row, token in zip(batch_rows, chosen, strict=True):
             if row in open_rows:
-                written[row].append(token)
-                if token in writing.stop_ids:
+                generated[row].append(token)
+                if token in settings.stop_ids:
                     open_rows.remove(row)
         if not open_rows:
             break
-        if _stepped(len(open_rows)) < len(places):
+        if _stepped(len(open_rows)) < len(batch_rows):
             # Rows that are over go in groups: every size of a batch costs kernels of its own.
-            stay = sorted(range(len(places)), key=lambda place: places[place] not in open_rows)
+            stay = sorted(
+                range(len(batch_rows)), key=lambda slot: batch_rows[slot] not in open_rows
+            )
             stay = sorted(stay[: _stepped(len(open_rows))])
             read.keep(stay)
-            places, last = [places[place] for place in stay], last[stay]
-            chosen = [chosen[place] for place in stay]
+            batch_rows, last = [batch_rows[slot] for slot in stay], last[stay]
+            chosen = [chosen[slot] for slot in stay]
         last = last + 1
         step = Rows(torch.tensor(chosen, device=read.device)[:, None], torch.ones_like(last), last)
-    return written
+    return generated
 
 
 def _stepped(count: int) -> int:
@@ -128,24 +130,27 @@ def _stepped(count: int) -> int:
 
 
 def _choose(
-    logits: Tensor, written: list[list[int]], writing: Writing, generator: torch.Generator
+    logits: Tensor,
+    generated: list[list[int]],
+    settings: GenerationSettings,
+    generator: torch.Generator,
 ) -> list[int]:
-    if writing.repetition_penalty != 1:
-        for row, tokens in enumerate(written):
+    if settings.repetition_penalty != 1:
+        for row, tokens in enumerate(generated):
             used = logits[row, tokens]
-            penalty = writing.repetition_penalty
+            penalty = settings.repetition_penalty
             logits[row, tokens] = torch.where(used > 0, used / penalty, used * penalty)
-    if writing.temperature == 0:
+    if settings.temperature == 0:
         return [int(i) for i in logits.argmax(-1)]
     best = logits.topk(min(50, logits.shape[-1]))
-    shares = torch.softmax(best.values / writing.temperature, -1)
-    drawn = torch.multinomial(shares, 1, generator=generator)
+    probabilities = torch.softmax(best.values / settings.temperature, -1)
+    drawn = torch.multinomial(probabilities, 1, generator=generator)
     return [int(i) for i in best.indices.gather(1, drawn)[:, 0]]
 
 
 @dataclass(frozen=True)
 class Likeliest:
-    """The likeliest next ids at every position of a reply and their log shares, [n, top] each."""
+    """The likeliest next ids at every position of a reply and their log-probs, [n, top] each."""
 
     ids: Tensor
     log_probs: Tensor
@@ -162,12 +167,12 @@ def read_replies(
 ) -> Iterator[Likeliest]:
     """The model's distribution at each token of each reply (which follows its row).
 
-    ``banned`` ids get no share; the shares of the others are those of a model without them.
+    ``banned`` ids get probability 0; the others are those of a model without them.
     """
     read = _Prefixed(model, prefix, len(rows))
-    told = [[*row, *reply[:-1]] for row, reply in zip(rows, replies, strict=True)]
+    inputs = [[*row, *reply[:-1]] for row, reply in zip(rows, replies, strict=True)]
     keep = max(map(len, replies))
-    logits = read.read(left_padded(told, read.device, len(prefix)), keep).cpu()
+    logits = read.read(left_padded(inputs, read.device, len(prefix)), keep).cpu()
     if banned:
         logits[..., list(banned)] = -torch.inf
     for row, reply in enumerate(replies):

@@ -1,4 +1,4 @@
-"""A frozen language model that hears: gradients reach what it is told, never its weights."""
+"""A frozen LLM that hears: gradients reach its input embeddings, never its weights."""
 
 import copy
 from collections.abc import Sequence
@@ -9,11 +9,11 @@ from torch import Tensor
 
 from duplex_agent.llm.chat import ChatFormat
 
-_SHAPE_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled anew for each
+_SHAPE_STEP = 8  # few distinct shapes: the CPU's matrix kernels are compiled for each
 
 
 class FrozenThinker:
-    """A transformers model that has read the opening of a conversation once."""
+    """A transformers model that has read the prompt prefix of a conversation once."""
 
     def __init__(self, model: Any, chat: ChatFormat) -> None:
         from transformers import DynamicCache
@@ -22,38 +22,40 @@ class FrozenThinker:
         self._device = next(model.parameters()).device
         self._table = model.get_input_embeddings()
         self._begin, self._end = (self.embed(ids) for ids in (chat.user_begin, chat.user_end))
-        self._opening = DynamicCache(config=model.config)
+        self._prefix = DynamicCache(config=model.config)
         self._length = len(chat.system)
         with torch.no_grad():
-            told = torch.tensor([list(chat.system)], device=self._device)
-            model(input_ids=told, past_key_values=self._opening, use_cache=True, logits_to_keep=1)
+            inputs = torch.tensor([list(chat.system)], device=self._device)
+            model(input_ids=inputs, past_key_values=self._prefix, use_cache=True, logits_to_keep=1)
 
     def embed(self, ids: Sequence[int]) -> Tensor:
         """Rows of the input table [n, width]."""
-        told = torch.as_tensor(list(ids), dtype=torch.long, device=self._device)
-        rows: Tensor = self._table(told)
+        inputs = torch.as_tensor(list(ids), dtype=torch.long, device=self._device)
+        rows: Tensor = self._table(inputs)
         return rows
 
     def expects(self, heard: Sequence[Tensor], replies: Sequence[Sequence[int]]) -> list[Tensor]:
-        """Logits [len(reply), vocabulary] at each token of each reply, after user turns that are
-        told in tokens ``heard`` [n >= 0, width].
+        """Logits [len(reply), vocabulary] at each token of each reply, after user turns of the
+        token embeddings ``heard`` [n >= 0, width].
         """
-        told = [
+        inputs = [
             torch.cat([self._begin, rows.to(self._begin.dtype), self._end, self.embed(reply[:-1])])
             for rows, reply in zip(heard, replies, strict=True)
         ]
-        width = -(-max(map(len, told)) // _SHAPE_STEP) * _SHAPE_STEP
-        rows = torch.stack([_left_padded(t, width) for t in told])
-        lengths = torch.tensor([len(t) for t in told], device=self._device)
-        places = torch.arange(width, device=self._device) - (width - lengths[:, None])
-        opening = copy.deepcopy(self._opening)
-        opening.batch_repeat_interleave(len(told))
+        width = -(-max(map(len, inputs)) // _SHAPE_STEP) * _SHAPE_STEP
+        rows = torch.stack([_left_padded(t, width) for t in inputs])
+        lengths = torch.tensor([len(t) for t in inputs], device=self._device)
+        positions = torch.arange(width, device=self._device) - (width - lengths[:, None])
+        prefix = copy.deepcopy(self._prefix)
+        prefix.batch_repeat_interleave(len(inputs))
         keep = max(map(len, replies))
         logits = self.model(
             inputs_embeds=rows,
-            attention_mask=torch.cat([places.new_ones(len(told), self._length), places >= 0], 1),
-            position_ids=places.clamp_min(0) + self._length,
-            past_key_values=opening,
+            attention_mask=torch.cat(
+                [positions.new_ones(len(inputs), self._length), positions >= 0], 1
+            ),
+            position_ids=positions.clamp_min(0) + self._length,
+            past_key_values=prefix,
             use_cache=True,
             logits_to_keep=keep,
         ).logits

@@ -1,6 +1,6 @@
 """What the spoken style is learnt from: the model's own replies, made once and kept in a file.
 
-Spoken rows: the model reads a prompt with the example exchanges before it and answers; what is
+Spoken rows: the model reads a prompt with the example turn pairs before it and answers; what is
 good to hear is kept, with the distribution behind every token. The learner will see the same
 prompt without the examples, and in half of the rows as an ear gives it. Anchor rows: what the
 model writes without any of this, so that it can be held to that.
@@ -26,7 +26,12 @@ from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.train.data.array_file import store_arrays
 from duplex_agent.train.data.text import clean, held_out, normalise, training_sentences
 from duplex_agent.train.data.user_text import everyday
-from duplex_agent.train.llm.batched import Likeliest, Writing, continuations, read_replies
+from duplex_agent.train.llm.batched import (
+    GenerationSettings,
+    Likeliest,
+    continuations,
+    read_replies,
+)
 from duplex_agent.train.llm.spoken_style import SpokenReply, as_spoken
 
 TOP: Final = 32  # likeliest ids kept of a distribution; the rest is one bucket
@@ -35,7 +40,7 @@ _SAME_REPLIES: Final = 2
 _NOT_SPOKEN: Final = frozenset("0123456789*#`|<>{}[]_~\\\n%$€£&+=°@/")
 _PLAIN_PROMPTS: Final = ("", "You are a helpful assistant.")
 
-Exchange = tuple[str, str]
+TurnPair = tuple[str, str]
 _Item = TypeVar("_Item")
 
 
@@ -48,19 +53,19 @@ class StyleSizes:
     own_questions: int = 450
     anchors: int = 400
     longest_reply: int = 48
-    with_history: float = 0.3  # share of prompts that come after one or two exchanges
+    with_history: float = 0.3  # share of prompts that come after one or two turn pairs
     accept: Callable[[str], SpokenReply | None] = field(default=as_spoken)
 
 
 @dataclass(frozen=True)
 class StyleRow:
-    """One thing to learn: after ``context``, ``reply`` with these shares of the likeliest ids."""
+    """One thing to learn: after ``context``, ``reply`` with probabilities of the likeliest ids."""
 
     spoken: bool
     context: NDArray[np.int32]
     reply: NDArray[np.int32]
     ids: NDArray[np.int32]  # [reply, TOP]
-    shares: NDArray[np.float32]  # [reply, TOP]
+    probabilities: NDArray[np.float32]  # [reply, TOP]
 
 
 def prepare_rows(
@@ -75,10 +80,10 @@ def prepare_rows(
     if not file.exists():
         work.mkdir(parents=True, exist_ok=True)
         maker = _Maker(model(), tokenizer, sizes, seed)
-        written = work / "style-replies.jsonl"
-        if not written.exists():
-            _write_replies(written, _varied(maker.spoken()))
-        kept = list(_read_replies(written))
+        generated = work / "style-replies.jsonl"
+        if not generated.exists():
+            _write_replies(generated, _varied(maker.spoken()))
+        kept = list(_read_replies(generated))
         _store(file, [*maker.spoken_rows(kept), *maker.anchor_rows()])
     rows = list(_stored(file))
     if not any(row.spoken for row in rows):
@@ -89,7 +94,7 @@ def prepare_rows(
 @dataclass(frozen=True)
 class _Prompt:
     text: str
-    history: tuple[Exchange, ...] = ()
+    history: tuple[TurnPair, ...] = ()
 
 
 _Spoken = tuple[_Prompt, SpokenReply]
@@ -127,8 +132,8 @@ def _varied(kept: Iterable[_Spoken]) -> Iterator[_Spoken]:
 class _Maker:
     def __init__(self, model: Any, tokenizer: TextTokenizer, sizes: StyleSizes, seed: int) -> None:
         self.model, self.tokenizer, self.sizes = model, tokenizer, sizes
-        # Writing costs one pass per token, so it is done in half precision; shares are exact.
-        self.writer = copy.deepcopy(model).bfloat16()
+        # Generation takes a pass per token, so it runs in half precision; probabilities are exact.
+        self.fast_model = copy.deepcopy(model).bfloat16()
         self.random = random.Random(seed)
         self.generator = torch.Generator().manual_seed(seed)
         self.teacher = chat_format(tokenizer)
@@ -164,47 +169,52 @@ class _Maker:
 
     def _own_questions(self) -> Iterator[str]:
         """What the model itself writes where the user's words should stand."""
-        writing = Writing(frozenset(self.tokenizer.settings.special_ids), 24, temperature=1.0)
+        settings = GenerationSettings(
+            frozenset(self.tokenizer.settings.special_ids), 24, temperature=1.0
+        )
         begin = [list(self.teacher.user_begin)]
         for count in _batches(self.sizes.own_questions, "own questions"):
-            for ids in self._write(self.teacher.system, begin * count, writing):
+            for ids in self._generate(self.teacher.system, begin * count, settings):
                 question = clean(self.tokenizer.decode(ids[:-1]).strip().partition("\n")[0])
-                if question and ids[-1] in writing.stop_ids and len(question.split()) > 2:
+                if question and ids[-1] in settings.stop_ids and len(question.split()) > 2:
                     yield question
 
     def _answered(self, prompts: list[_Prompt], note: str) -> Iterator[tuple[_Prompt, SpokenReply]]:
-        writing = Writing(self.teacher.stop_ids, self.sizes.longest_reply, repetition_penalty=1.1)
+        settings = GenerationSettings(
+            self.teacher.stop_ids, self.sizes.longest_reply, repetition_penalty=1.1
+        )
         examples = {normalise(reply) for _, reply in EXAMPLES}
         for batch in _chunks(prompts, note):
             rows = [self._turns(self.teacher, p, heard=False) for p in batch]
-            replies = self._write(self.teacher.system, rows, writing)
+            replies = self._generate(self.teacher.system, rows, settings)
             for prompt, ids in zip(batch, replies, strict=True):
-                words = ids[:-1] if ids[-1] in writing.stop_ids else ids
+                words = ids[:-1] if ids[-1] in settings.stop_ids else ids
                 reply = self.sizes.accept(self.tokenizer.decode(words))
                 if reply and normalise(reply.text) not in examples:
                     yield prompt, reply
 
     def spoken_rows(self, kept: list[tuple[_Prompt, SpokenReply]]) -> Iterator[StyleRow]:
-        """For the learner: each prompt as written and as heard, with the teacher's shares."""
-        pieces = enumerate(self.tokenizer.tokens)
-        banned = [i for i, piece in pieces if _NOT_SPOKEN & set(piece) and i != self.stop]
+        """For the learner: a prompt as written and as heard, with the teacher's probabilities."""
+        subwords = enumerate(self.tokenizer.pieces)
+        banned = [i for i, text in subwords if _NOT_SPOKEN & set(text) and i != self.stop]
         for batch in _chunks(kept, "distributions"):
             rows = [self._turns(self.teacher, prompt, heard=False) for prompt, _ in batch]
             replies = [[*self.tokenizer.encode(reply.text), self.stop] for _, reply in batch]
             read = read_replies(self.model, self.teacher.system, rows, replies, TOP, banned)
             for (prompt, reply), ids, likeliest in zip(batch, replies, read, strict=True):
-                shares, tops = _shares(likeliest)
+                probabilities, tops = _probabilities(likeliest)
                 # What was rewritten or cut off is not what the teacher would have said.
                 sure = [len(ids) - 1] if reply.verbatim else range(len(ids))
-                for place in sure:
-                    tops[place, 0], shares[place] = ids[place], np.eye(1, tops.shape[1])
+                for position in sure:
+                    tops[position, 0] = ids[position]
+                    probabilities[position] = np.eye(1, tops.shape[1])
                 for heard in (False, True):
                     context = [*self.learner.system, *self._turns(self.learner, prompt, heard)]
-                    yield StyleRow(True, _ints(context), _ints(ids), tops, shares)
+                    yield StyleRow(True, _ints(context), _ints(ids), tops, probabilities)
 
     def anchor_rows(self) -> Iterator[StyleRow]:
         """The model as it is: replies to ordinary instructions, and plain text written on."""
-        writing = Writing(
+        settings = GenerationSettings(
             frozenset(self.tokenizer.settings.special_ids),
             self.sizes.longest_reply,
             temperature=1.0,
@@ -221,11 +231,11 @@ class _Maker:
             turn = self._turns(chat, _Prompt(everyday(self.random)), heard=False)
             contexts.append([*chat.system, *turn])
         for batch in _chunks(contexts, "anchors"):
-            replies = self._write((), batch, writing)
+            replies = self._generate((), batch, settings)
             read = read_replies(self.model, (), batch, replies, TOP)
             for context, ids, likeliest in zip(batch, replies, read, strict=True):
-                shares, tops = _shares(likeliest)
-                yield StyleRow(False, _ints(context), _ints(ids), tops, shares)
+                probabilities, tops = _probabilities(likeliest)
+                yield StyleRow(False, _ints(context), _ints(ids), tops, probabilities)
 
     def _turns(self, chat: ChatFormat, prompt: _Prompt, heard: bool) -> list[int]:
         """The conversation up to the agent's next reply, without the system's part."""
@@ -241,10 +251,10 @@ class _Maker:
         # As the ear embeds them: one by one, each with the space before it.
         return [i for word in text.split() for i in self.tokenizer.encode(f" {word}")]
 
-    def _write(
-        self, prefix: Sequence[int], rows: Sequence[Sequence[int]], writing: Writing
+    def _generate(
+        self, prefix: Sequence[int], rows: Sequence[Sequence[int]], settings: GenerationSettings
     ) -> list[list[int]]:
-        return continuations(self.writer, prefix, rows, writing, self.generator)
+        return continuations(self.fast_model, prefix, rows, settings, self.generator)
 
 
 def stop_id(chat: ChatFormat) -> int:
@@ -255,9 +265,9 @@ def stop_id(chat: ChatFormat) -> int:
     raise TrainingError("the chat template ends no turn with a special token")
 
 
-def _shares(likeliest: Likeliest) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    shares = likeliest.log_probs.exp().numpy().astype(np.float32)
-    return shares, likeliest.ids.numpy().astype(np.int32)
+def _probabilities(likeliest: Likeliest) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    probabilities = likeliest.log_probs.exp().numpy().astype(np.float32)
+    return probabilities, likeliest.ids.numpy().astype(np.int32)
 
 
 def _ints(ids: Sequence[int]) -> NDArray[np.int32]:
@@ -282,7 +292,7 @@ def _store(file: Path, rows: list[StyleRow]) -> None:
         context=np.concatenate([row.context for row in rows]),
         reply=np.concatenate([row.reply for row in rows]),
         ids=np.concatenate([row.ids for row in rows]),
-        shares=np.concatenate([row.shares for row in rows]).astype(np.float16),
+        shares=np.concatenate([row.probabilities for row in rows]).astype(np.float16),
     )
 
 
@@ -290,8 +300,10 @@ def _stored(file: Path) -> Iterator[StyleRow]:
     with np.load(file) as arrays:
         found = dict(arrays)
     before = np.cumsum(found["contexts"])[:-1]
-    places = np.cumsum(found["replies"])[:-1]
+    positions = np.cumsum(found["replies"])[:-1]
     contexts = np.split(found["context"], before)
-    parts = [np.split(found[name], places) for name in ("reply", "ids", "shares")]
-    for spoken, context, reply, ids, shares in zip(found["spoken"], contexts, *parts, strict=True):
-        yield StyleRow(bool(spoken), context, reply, ids, shares.astype(np.float32))
+    parts = [np.split(found[name], positions) for name in ("reply", "ids", "shares")]
+    for spoken, context, reply, ids, probabilities in zip(
+        found["spoken"], contexts, *parts, strict=True
+    ):
+        yield StyleRow(bool(spoken), context, reply, ids, probabilities.astype(np.float32))

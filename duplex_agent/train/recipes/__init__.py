@@ -1,4 +1,4 @@
-"""Every recipe by name; the builders import their own room only when called."""
+"""Every recipe by name; each module is imported when its recipe is built."""
 
 from collections.abc import Callable
 from importlib import import_module

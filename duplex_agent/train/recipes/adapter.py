@@ -1,9 +1,9 @@
 """Recipe ``adapter``: from the frozen ear's features to tokens that the frozen thinker takes.
 
 First CTC over the thinker's ids that occur in the texts, tied to their embeddings, on speech and on
-letters that nobody spoke. Then behaviour alignment (BLSP, arXiv 2309.00916): the thinker hears the
-adapter's tokens where it read the transcript, and must expect the same words of its reply; CTC goes
-on beside it. Half of the steps hear every tick, half every second one.
+characters that nobody spoke. Then behaviour alignment (BLSP, arXiv 2309.00916): the thinker hears
+the adapter's tokens where it read the transcript, and must expect the same words of its reply; CTC
+goes on beside it. Half of the steps hear every tick, half every second one.
 """
 
 import copy
@@ -29,7 +29,7 @@ from duplex_agent.llm.text_tokenizer import TextTokenizer
 from duplex_agent.train.data.user_speech import Engine
 from duplex_agent.train.data.user_text import user_sentences
 from duplex_agent.train.ear.adapter_features import HeardRow, load_features, make_features
-from duplex_agent.train.ear.adapter_tokens import told
+from duplex_agent.train.ear.adapter_tokens import row_tokens
 from duplex_agent.train.ear.ctc import ctc
 from duplex_agent.train.ear.rows import make_corpus
 from duplex_agent.train.ear.spelled_rows import spelled_row
@@ -41,20 +41,20 @@ from duplex_agent.train.recipes.thinker_style import divergence, mean_of_rows
 
 SENTENCES_FILE: Final = "adapter-sentences.txt"
 _TEXT_SEED: Final = 21
-_LETTERS_ONLY: Final = 0.15
+_CHARACTERS_ONLY: Final = 0.15
 _CTC_BESIDE: Final = 0.3
 _SILENT_SHARE: Final = 0.04
 
 
 @dataclass(frozen=True)
 class AdapterPlan:
-    """What is heard, read and answered. Without a ``backbone`` it is a tiny random model.
+    """What is heard, read and answered. Without an ``llm`` it is a tiny random model.
 
     ``rows`` of ``row_ticks`` for CTC; ``turns`` of ``turn_ticks``, of which those with a single
     utterance are answered; ``sentences`` that are only spelled, of ids that occur ``least`` times.
     """
 
-    backbone: str | None
+    llm: str | None
     counts: dict[Engine, int]
     rows: int
     row_ticks: int
@@ -109,12 +109,12 @@ SMOKE: Final = AdapterPlan(
 
 @dataclass(frozen=True)
 class CtcRows:
-    """``features`` [B, T, 4, width], ``letters`` [B, T, 4, characters], and the ids of each row as
-    the adapter counts them, blank being 0.
+    """``features`` [B, T, 4, width], ``log_probs`` [B, T, 4, characters], and the ids of each row
+    as the adapter counts them, blank being 0.
     """
 
     features: Tensor
-    letters: Tensor
+    log_probs: Tensor
     targets: list[list[int]]
 
 
@@ -141,12 +141,12 @@ class AdapterRecipe(Recipe):
 
     def __init__(self, plan: AdapterPlan) -> None:
         self.plan = plan
-        self.backbone = plan.backbone
+        self.llm = plan.llm
         self.rows: list[HeardRow] = []
         self.turns: list[HeardRow] = []
         self.silent: list[HeardRow] = []
         self.sentences: list[str] = []
-        self.place: dict[int, int] = {}
+        self.index_of: dict[int, int] = {}
         self._work = Path()
         self._source: LanguageModel | None = None
         self._thinker: FrozenThinker | None = None
@@ -164,11 +164,11 @@ class AdapterRecipe(Recipe):
 
     def prepare(self, work: Path) -> None:
         plan, speech = self.plan, work / SPEECH_FOLDER
-        if self.backbone is None:
+        if self.llm is None:
             from duplex_agent.train.llm.tiny_model import write_tiny_llm
 
-            self.backbone = str(write_tiny_llm(work / "tiny-llm", "llama"))
-        self._source = find_language_model(self.backbone)
+            self.llm = str(write_tiny_llm(work / "tiny-llm", "llama"))
+        self._source = find_language_model(self.llm)
         make_corpus(speech, plan.counts, CORPUS_SEED)
         make_features(work / "adapter-features", speech, plan.rows, plan.row_ticks, seed=0)
         make_features(work / "adapter-turns", speech, plan.turns, plan.turn_ticks, seed=1)
@@ -198,7 +198,7 @@ class AdapterRecipe(Recipe):
         encoded = [self._ids(sentence) for sentence in sentences]
         counts = Counter(i for ids in encoded for i in ids)
         known = spoken | {i for i, count in counts.items() if count >= self.plan.least}
-        self.place = {i: place for place, i in enumerate(sorted(known), start=1)}
+        self.index_of = {i: index for index, i in enumerate(sorted(known), start=1)}
         pairs = zip(sentences, encoded, strict=True)
         self.sentences = [text for text, ids in pairs if known.issuperset(ids)]
 
@@ -219,7 +219,7 @@ class AdapterRecipe(Recipe):
         return self._thinker
 
     def model(self) -> nn.Module:
-        ids = torch.tensor(sorted(self.place))
+        ids = torch.tensor(sorted(self.index_of))
         table = prepared_text(self.source).embedding
         return Adapter(ids, torch.from_numpy(table[ids.numpy()]), self.plan.adapter)
 
@@ -231,19 +231,19 @@ class AdapterRecipe(Recipe):
 
     def _ctc_rows(self, rng: np.random.Generator, part: int) -> CtcRows:
         drawn = [self.rows[int(i)] for i in rng.integers(len(self.rows), size=self._rows(0, part))]
-        features = [row.features * (rng.random() >= _LETTERS_ONLY) for row in drawn]
-        letters = [row.letters for row in drawn]
+        features = [row.features * (rng.random() >= _CHARACTERS_ONLY) for row in drawn]
+        log_probs = [row.log_probs for row in drawn]
         texts = [" ".join(row.said) for row in drawn]
         while len(texts) < self._rows(0, part) + self._rows(1, part):
             text = self.sentences[int(rng.integers(len(self.sentences)))]
             spelled = spelled_row(text, self.plan.row_ticks, rng)
             if spelled is not None:
                 features.append(np.zeros_like(drawn[0].features))
-                letters.append(spelled)
+                log_probs.append(spelled)
                 texts.append(text)
-        targets = [[self.place[i] for i in self._ids(text)] for text in texts]
+        targets = [[self.index_of[i] for i in self._ids(text)] for text in texts]
         heard = torch.from_numpy(np.stack(features)).float()
-        return CtcRows(heard, torch.from_numpy(np.stack(letters)).float(), targets)
+        return CtcRows(heard, torch.from_numpy(np.stack(log_probs)).float(), targets)
 
     def _rows(self, kind: int, part: int) -> int:
         return (self.plan.spoken_rows, self.plan.spelled_rows)[kind] // part
@@ -260,26 +260,27 @@ class AdapterRecipe(Recipe):
     ) -> tuple[Tensor, dict[str, float]]:
         assert isinstance(model, Adapter)
         rows, device = batch.ctc, rng.device
-        hidden = model.hidden(rows.features.to(device), rows.letters.to(device))
-        log_probs = model.log_probs(model.at_rate(hidden, batch.rate))
+        hidden = model.hidden(rows.features.to(device), rows.log_probs.to(device))
+        log_probs = model.log_shares(model.at_rate(hidden, batch.rate))
         spelling = ctc(log_probs, rows.targets)
         # The log's columns are those of its first row.
-        figures = {"ctc": float(spelling.detach()), "kl": math.nan}
+        metrics = {"ctc": float(spelling.detach()), "kl": math.nan}
         if batch.turns is None:
-            return spelling, figures
+            return spelling, metrics
         heard = [
-            told(model, row, batch.rate, batch.turns.skipping, rng) for row in batch.turns.rows
+            row_tokens(model, row, batch.rate, batch.turns.skipping, rng)
+            for row in batch.turns.rows
         ]
         replies = [answer.reply.tolist() for answer in batch.turns.answers]
         logits = self.thinker(device).expects(heard, replies)
         whose = torch.tensor([row for row, reply in enumerate(replies) for _ in reply])
-        ids, shares = (
+        ids, probabilities = (
             torch.from_numpy(np.concatenate([getattr(a, name) for a in batch.turns.answers]))
-            for name in ("ids", "shares")
+            for name in ("ids", "probabilities")
         )
-        spread = divergence(torch.cat(logits), ids.long().to(device), shares.to(device))
+        spread = divergence(torch.cat(logits), ids.long().to(device), probabilities.to(device))
         aligned = mean_of_rows(spread, whose.to(device))
-        return aligned + _CTC_BESIDE * spelling, {**figures, "kl": float(aligned.detach())}
+        return aligned + _CTC_BESIDE * spelling, {**metrics, "kl": float(aligned.detach())}
 
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, Adapter)

@@ -1,4 +1,4 @@
-"""Recipe ``codec``: turn continuous tokens back into sound."""
+"""Recipe ``codec``: turn continuous tokens back into audio."""
 
 from dataclasses import dataclass, replace
 from functools import partial

@@ -2,9 +2,9 @@
 
 The teacher is Whisper's encoder itself, hearing the clean recording with full attention; the
 student hears what a microphone would, with a few ticks of look-ahead, another number of them in
-every step; in every other step it hears the whole row as well, as the full-context pass does in
-pauses. A character head learns beside it with CTC. Whisper's decoder then decodes the student's
-features as it decodes the teacher's.
+every step; in every other step it hears the whole row as well, as the full-context re-decode does
+in pauses. A character head learns beside it with CTC. Whisper's decoder then reads the student's
+features as it reads the teacher's.
 """
 
 import copy
@@ -30,7 +30,7 @@ from duplex_agent.train.loop import LoopConfig, Recipe
 
 SPEECH_FOLDER = "user-speech"
 CORPUS_SEED = 11
-SHARES = {"kokoro": 0.55, "piper": 0.15, "flite": 0.1, "festival": 0.05, "espeak": 0.15}
+MIXTURE = {"kokoro": 0.55, "piper": 0.15, "flite": 0.1, "festival": 0.05, "espeak": 0.15}
 _CTC_WEIGHT = 0.1
 # Recordings mostly begin with a turn, so half of the rows begin where Whisper's own windows do.
 _FROM_THE_START = 0.5
@@ -73,8 +73,8 @@ class DistilledEar(nn.Module):
 
     @torch.no_grad()
     def wanted(self, clean: Tensor, offset: Tensor) -> Tensor:
-        """The teacher's features [B, T, width] of ``clean`` [B, n], nothing hidden from it."""
-        return self.teacher(clean, offset, full_context=True)
+        """The teacher's features [B, T, width] of ``clean`` [B, n] with full context."""
+        return self.teacher(clean, offset, everything=True)
 
 
 FULL = EarPlan(
@@ -108,7 +108,7 @@ class EarRecipe(Recipe):
         folder = work / SPEECH_FOLDER
         make_corpus(folder, self.plan.counts, CORPUS_SEED)
         samples = self.plan.row_ticks * USER_TICK_SAMPLES
-        self.rows = RowMaker(load_corpus(folder), samples, SHARES)
+        self.rows = RowMaker(load_corpus(folder), samples, MIXTURE)
 
     def model(self) -> nn.Module:
         encoder = EarEncoder(self.plan.ear)
@@ -160,8 +160,8 @@ class EarRecipe(Recipe):
         wanted = model.wanted(clean, offset)
         apart = (features - wanted).square().mean() / wanted.var()
         spelling = ctc(student.logits(features), batch.targets)
-        figures = {"apart": float(apart.detach()), "ctc": float(spelling.detach())}
-        return apart + _CTC_WEIGHT * spelling, figures
+        metrics = {"apart": float(apart.detach()), "ctc": float(spelling.detach())}
+        return apart + _CTC_WEIGHT * spelling, metrics
 
     def export(self, model: nn.Module, out: Path) -> None:
         assert isinstance(model, DistilledEar)

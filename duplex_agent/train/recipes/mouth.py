@@ -95,7 +95,7 @@ class MouthRecipe(Recipe):
         pool = sorted(drawn.tolist(), key=lambda i: len(self.examples[i].tokens.mean))
         start = rng.integers(len(pool) - self.batch_size + 1)
         rows = [self.examples[i] for i in pool[start : start + self.batch_size]]
-        # Few distinct shapes: the CPU's matrix kernels are compiled anew for each one.
+        # Few distinct shapes: the CPU's matrix kernels are compiled for each one.
         ticks = -(-max(len(r.tokens.mean) for r in rows) // 8) * 8
         latents = np.zeros((len(rows), ticks, LATENT_WIDTH), np.float32)
         slots = np.zeros((len(rows), ticks, SLOTS_PER_TICK * TICKS_SEEN, len(PHONES)), np.float32)
@@ -104,11 +104,9 @@ class MouthRecipe(Recipe):
         for i, row in enumerate(rows):
             count = len(row.tokens.mean)
             latents[i, :count], mask[i, :count] = row.tokens.draw(rng), True
-            phones = phone_occupancy(
-                row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK
-            )
+            grid = phone_shares(row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK)
             seen = np.arange(count)[:, None] * SLOTS_PER_TICK
-            slots[i, :count] = phones[seen + np.arange(SLOTS_PER_TICK * TICKS_SEEN)]
+            slots[i, :count] = grid[seen + np.arange(SLOTS_PER_TICK * TICKS_SEEN)]
             if row.thinker is not None and rng.random() < 0.5:
                 thinker[i, : len(row.thinker)] = row.thinker[:count]
         return MouthBatch(*map(torch.from_numpy, (latents, slots, thinker, mask)))

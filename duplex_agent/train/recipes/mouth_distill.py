@@ -48,13 +48,15 @@ class DistilledMouth(nn.Module):
         self.guided = guided
 
 
-def guide(teacher: FlowHead, condition: Tensor, untold: Tensor, strength: float) -> Guide:
-    """Classifier-free guidance of ``teacher`` from ``untold`` towards ``condition`` and beyond."""
+def guide(teacher: FlowHead, condition: Tensor, unconditional: Tensor, strength: float) -> Guide:
+    """Classifier-free guidance of ``teacher``, from ``unconditional`` past ``condition``."""
 
     def move(noisy: Tensor, t: Tensor) -> Tensor:
         with torch.no_grad():
-            told = teacher(noisy, condition.expand(*t.shape, -1), t, t)
-            return (strength - 1) * (told - teacher(noisy, untold.expand(*t.shape, -1), t, t))
+            conditional = teacher(noisy, condition.expand(*t.shape, -1), t, t)
+            return (strength - 1) * (
+                conditional - teacher(noisy, unconditional.expand(*t.shape, -1), t, t)
+            )
 
     return move
 
@@ -81,9 +83,9 @@ class MouthDistillRecipe(ContinuedMouthRecipe):
             heard = corrupted_history(latents, rng)
             talked = talk_through(mouth, batch, heard)
             condition = mouth.condition(talked, heard).flatten(0, 1)
-            untold = mouth.condition(torch.zeros_like(talked), heard).flatten(0, 1)
+            unconditional = mouth.condition(torch.zeros_like(talked), heard).flatten(0, 1)
         tokens = latents.flatten(0, 1)
-        lead = guide(model.teacher, condition, untold, _GUIDANCE) if model.guided else None
+        lead = guide(model.teacher, condition, unconditional, _GUIDANCE) if model.guided else None
         flow = flow_matching_loss(head, tokens, condition, _FLOW_DRAWS, rng, lead)
         jump = flow_map_loss(head, tokens, condition, _JUMP_DRAWS, rng)
         flow, jump = masked_mean(flow, batch.mask), masked_mean(jump, batch.mask)

@@ -48,7 +48,7 @@ class PhonesModel(nn.Module):
 
 
 def _pad(rows: list[NDArray[np.generic]], value: float) -> Tensor:
-    # Few distinct shapes: the CPU's matrix kernels are compiled anew for each one.
+    # Few distinct shapes: the CPU's matrix kernels are compiled for each one.
     width = -(-max(len(r) for r in rows) // 32) * 32
     return torch.from_numpy(
         np.stack([np.pad(r, (0, width - len(r)), constant_values=value) for r in rows])
@@ -118,8 +118,8 @@ class PhonesRecipe(Recipe):
         spoken = batch.timed_phones != len(PHONES)
         error = model.timing(batch.timed_phones) - batch.log_seconds
         timing = error.square()[spoken].mean()
-        figures = {"spelling": float(ctc.detach()), "timing": float(timing.detach())}
-        return ctc + timing, figures
+        metrics = {"spelling": float(ctc.detach()), "timing": float(timing.detach())}
+        return ctc + timing, metrics
 
     def export(self, model: nn.Module, out: Path) -> None:
         torch_checkpoint.save(

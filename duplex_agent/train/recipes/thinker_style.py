@@ -5,7 +5,7 @@ those of its replies that are good to hear; the learner has the instruction only
 the learner to the model as it was wherever nothing asks for a spoken reply.
 
     duplex-agent train thinker-style
-    python -m duplex_agent.train.recipes.thinker_style --backbone NAME --work FOLDER
+    python -m duplex_agent.train.recipes.thinker_style --thinker NAME --work FOLDER
 """
 
 from dataclasses import dataclass, replace
@@ -36,50 +36,50 @@ _SMALLEST_REST: Final = 1e-6
 
 @dataclass(frozen=True)
 class Lesson:
-    """Rows of one kind, and what should follow at ``places`` (row, from the end) of them.
+    """Rows of one kind, and what should follow at ``positions`` (row, from the end) of them.
 
-    ids, shares: [places, top]; a share that is missing to one belongs to all other ids together.
+    ids, probabilities: [positions, top]; what is missing to one belongs to all other ids together.
     """
 
     rows: Rows
-    places: tuple[Tensor, Tensor]
+    positions: tuple[Tensor, Tensor]
     ids: Tensor
-    shares: Tensor
+    probabilities: Tensor
 
     @property
     def longest(self) -> int:
-        """Last positions of the rows that hold every place."""
-        return int(self.places[1].max())
+        """Last positions of the rows that hold every position."""
+        return int(self.positions[1].max())
 
 
 def lesson(rows: list[StyleRow], device: torch.device) -> Lesson:
     """Conversations with their replies, but for the last token, which only is a target."""
-    told = [np.concatenate([row.context, row.reply[:-1]]).tolist() for row in rows]
+    inputs = [np.concatenate([row.context, row.reply[:-1]]).tolist() for row in rows]
     which = np.repeat(np.arange(len(rows)), [len(row.reply) for row in rows])
     from_end = np.concatenate([np.arange(len(row.reply), 0, -1) for row in rows])
     return Lesson(
-        left_padded(told, device),
+        left_padded(inputs, device),
         (torch.from_numpy(which).to(device), torch.from_numpy(from_end).to(device)),
         torch.from_numpy(np.concatenate([row.ids for row in rows])).long().to(device),
-        torch.from_numpy(np.concatenate([row.shares for row in rows])).to(device),
+        torch.from_numpy(np.concatenate([row.probabilities for row in rows])).to(device),
     )
 
 
-def divergence(logits: Tensor, ids: Tensor, shares: Tensor) -> Tensor:
-    """KL of ``shares`` against logits [places, vocabulary], one value per place.
+def divergence(logits: Tensor, ids: Tensor, probabilities: Tensor) -> Tensor:
+    """KL of ``probabilities`` against logits [positions, vocabulary], one value per position.
 
     All ids that are not listed are one outcome, so this is never more than the whole KL.
     """
     mine = torch.log_softmax(logits.float(), -1).gather(1, ids)
-    rest = (1 - shares.sum(1)).clamp_min(0.0)
-    # One share of one is written over the first of the listed ids; then the others do not count.
-    my_rest = torch.log((1 - (mine.exp() * (shares > 0)).sum(1)).clamp_min(_SMALLEST_REST))
-    listed = torch.special.xlogy(shares, shares) - shares * mine
+    rest = (1 - probabilities.sum(1)).clamp_min(0.0)
+    # A probability of one is written over the first listed id; then the others do not count.
+    my_rest = torch.log((1 - (mine.exp() * (probabilities > 0)).sum(1)).clamp_min(_SMALLEST_REST))
+    listed = torch.special.xlogy(probabilities, probabilities) - probabilities * mine
     return listed.sum(1) + torch.special.xlogy(rest, rest) - rest * my_rest
 
 
 def mean_of_rows(values: Tensor, row: Tensor) -> Tensor:
-    """The mean over rows of each row's mean; ``row`` says whose the values [places] are.
+    """The mean over rows of each row's mean; ``row`` says whose the values [positions] are.
 
     A long reply counts no more than a short one, and the mean over several processes is the mean
     over all their rows.
@@ -95,14 +95,14 @@ class ThinkerStyleRecipe(Recipe):
 
     def __init__(
         self,
-        backbone: str | None,
+        llm: str | None,
         sizes: StyleSizes,
         rank: int = RANK,
         spoken_rows: int = 8,
         anchor_rows: int = 2,
     ) -> None:
-        """Without a ``backbone`` it makes itself a tiny random one."""
-        self.backbone, self.sizes, self.rank = backbone, sizes, rank
+        """Without an ``llm`` it makes itself a tiny random one."""
+        self.llm, self.sizes, self.rank = llm, sizes, rank
         self.per_batch = {True: spoken_rows, False: anchor_rows}
         self.rows: dict[bool, list[StyleRow]] = {}
         self._source: LanguageModel | None = None
@@ -114,11 +114,11 @@ class ThinkerStyleRecipe(Recipe):
         return self._source
 
     def prepare(self, work: Path) -> None:
-        if self.backbone is None:
+        if self.llm is None:
             from duplex_agent.train.llm.tiny_model import write_tiny_llm
 
-            self.backbone = str(write_tiny_llm(work / "tiny-llm", "llama"))
-        self._source = find_language_model(self.backbone)
+            self.llm = str(write_tiny_llm(work / "tiny-llm", "llama"))
+        self._source = find_language_model(self.llm)
         rows = prepare_rows(
             work,
             lambda: self.source.transformers_model,
@@ -148,24 +148,24 @@ class ThinkerStyleRecipe(Recipe):
     def loss(
         self, model: nn.Module, batch: list[list[StyleRow]], rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
-        figures: dict[str, float] = {}
+        metrics: dict[str, float] = {}
         total: Any = 0.0
         for rows in batch:
-            told = lesson(rows, rng.device)
+            inputs = lesson(rows, rng.device)
             out = model(
-                input_ids=told.rows.ids,
-                attention_mask=told.rows.mask,
-                position_ids=told.rows.positions,
+                input_ids=inputs.rows.ids,
+                attention_mask=inputs.rows.mask,
+                position_ids=inputs.rows.positions,
                 use_cache=False,
-                logits_to_keep=told.longest,
+                logits_to_keep=inputs.longest,
             ).logits
-            row, from_end = told.places
-            logits = out[row, told.longest - from_end]
-            spread = mean_of_rows(divergence(logits, told.ids, told.shares), row)
+            row, from_end = inputs.positions
+            logits = out[row, inputs.longest - from_end]
+            spread = mean_of_rows(divergence(logits, inputs.ids, inputs.probabilities), row)
             spoken = rows[0].spoken
             total = total + (spread if spoken else _ANCHOR_WEIGHT * spread)
-            figures["spoken" if spoken else "anchor"] = float(spread.detach())
-        return total, figures
+            metrics["spoken" if spoken else "anchor"] = float(spread.detach())
+        return total, metrics
 
     def export(self, model: nn.Module, out: Path) -> None:
         notes = {"recipe": self.name, "rank": str(self.rank), "backbone": self.source.name}
@@ -196,7 +196,7 @@ def build(smoke: bool) -> tuple[Recipe, LoopConfig]:
 
 
 def main(
-    backbone: Annotated[str, typer.Option(help="Pretrained part, path or hub name.")],
+    thinker: Annotated[str, typer.Option(help="Pretrained part, path or hub name.")],
     work: Annotated[Path, typer.Option(help="Data, checkpoints, log and plot.")],
     steps: Annotated[int, typer.Option(min=1)] = 500,
     stop: Annotated[
@@ -210,7 +210,7 @@ def main(
     """Train the spoken style of any chat model; under torchrun its layers are sharded."""
     _, loop = build(smoke=False)
     loop = replace(loop, steps=steps, precision=precision)
-    recipe = ThinkerStyleRecipe(backbone, StyleSizes(), rank, rows, max(1, rows // 4))
+    recipe = ThinkerStyleRecipe(thinker, StyleSizes(), rank, rows, max(1, rows // 4))
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     train(recipe, loop, work, device, out=work / "weights", stop_after=stop)
 

@@ -34,7 +34,7 @@ class Tokens:
 
 
 def padded_pcm(pcm: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Sound filled up to whole ticks, and the ticks of silence behind it."""
+    """Audio filled up to whole ticks, and the ticks of silence behind it."""
     ticks = -(-len(pcm) // AGENT_TICK_SAMPLES) + TAIL_TICKS
     padded = np.zeros(ticks * AGENT_TICK_SAMPLES, np.float32)
     padded[: len(pcm)] = pcm / np.float32(32768)

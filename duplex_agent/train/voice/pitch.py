@@ -44,11 +44,11 @@ def track_pitch(pcm: NDArray[np.int16]) -> Pitch:
     """Pitch of ``pcm`` int16 [n] at 24 kHz, n // 240 frames."""
     import parselmouth
 
-    sound = pcm.astype(np.float64) / 32768
+    audio = pcm.astype(np.float64) / 32768
     frames = len(pcm) // HOP_SAMPLES
     middles = (np.arange(frames) + 0.5) * HOP_SAMPLES / AGENT_RATE_HZ
     # A dearer octave jump than Praat's 0.35: this voice creaks, and the creak is no octave lower.
-    wave = parselmouth.Sound(sound, AGENT_RATE_HZ)
+    wave = parselmouth.Sound(audio, AGENT_RATE_HZ)
     found = wave.to_pitch_ac(
         time_step=0.01, pitch_floor=FLOOR_HZ, pitch_ceiling=CEILING_HZ, octave_jump_cost=0.6
     )

@@ -1,4 +1,4 @@
-"""Spectral distances between two sounds."""
+"""Spectral distances between two signals."""
 
 import torch
 import torch.nn.functional as F

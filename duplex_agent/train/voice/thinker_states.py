@@ -1,6 +1,6 @@
 """The thinker's hidden state behind every spoken word of the teacher, one row per tick.
 
-The thinker reads each sentence as its own reply; the state after a word's last piece is held for
+The thinker reads each sentence as its own reply; the state after a word's last subword is held for
 as long as the teacher speaks that word. Sentences whose written words and spoken groups of phones
 differ in number (espeak-ng runs some words together) get no states, as speech from bare text does.
 """
@@ -42,14 +42,14 @@ def _word_states(
     thinker: Thinker, prefix: NDArray[np.float32], sentence: str
 ) -> NDArray[np.float32]:
     """Middle-layer state after each word, [words, width]."""
-    pieces = [
+    subwords = [
         thinker.tokenizer.encode(word if index == 0 else f" {word}")
         for index, word in enumerate(sentence.split())
     ]
-    lasts = np.cumsum([len(p) for p in pieces]) - 1
+    lasts = np.cumsum([len(p) for p in subwords]) - 1
     state = thinker.new_state()
     thinker.append(state, prefix)
-    step = thinker.append(state, thinker.embed([i for p in pieces for i in p]))
+    step = thinker.append(state, thinker.embed([i for p in subwords for i in p]))
     return step.hidden[lasts]
 
 

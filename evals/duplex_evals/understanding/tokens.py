@@ -32,7 +32,7 @@ from duplex_agent.llm.load import DEFAULT_MODEL, load_thinker
 from duplex_agent.llm.prepared import prepared_text
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.terminal import Console
-from duplex_agent.train.llm.batched import Writing, continuations
+from duplex_agent.train.llm.batched import GenerationSettings, continuations
 from duplex_agent.train.llm.frozen_thinker import FrozenThinker
 from duplex_evals.content.spoken_qa import questions, voice_of
 from duplex_evals.conversation.clips import load_clip
@@ -177,8 +177,10 @@ class _Thinker:
         """
         ids = self._tokenizer.encode(question)
         turn = [*self._chat.user_begin, *ids, *self._chat.user_end]
-        writing = Writing(self._chat.stop_ids, _LONGEST_REPLY)
-        reply = continuations(self._model, self._chat.system, [turn], writing, torch.Generator())[0]
+        settings = GenerationSettings(self._chat.stop_ids, _LONGEST_REPLY)
+        reply = continuations(self._model, self._chat.system, [turn], settings, torch.Generator())[
+            0
+        ]
         written = self._frozen.embed(ids)
         heard = [written.new_zeros(0, written.shape[1]) if t is None else torch.from_numpy(t)
                  for t in told]  # fmt: skip
