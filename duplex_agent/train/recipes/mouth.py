@@ -24,7 +24,6 @@ from duplex_agent.voice.config import (
     FlowConfig,
     MouthConfig,
 )
-from duplex_agent.voice.phone_grid import phone_occupancy
 from duplex_agent.voice.phones import PHONE_ID, PHONES
 from duplex_agent.voice.reference.flow import flow_matching_loss
 from duplex_agent.voice.reference.mouth import Mouth
