@@ -195,7 +195,7 @@ class _Maker:
 
     def spoken_rows(self, kept: list[tuple[_Prompt, SpokenReply]]) -> Iterator[StyleRow]:
         """For the learner: a prompt as written and as heard, with the teacher's probabilities."""
-        subwords = enumerate(self.tokenizer.pieces)
+        subwords = enumerate(self.tokenizer.tokens)
         banned = [i for i, text in subwords if _NOT_SPOKEN & set(text) and i != self.stop]
         for batch in _chunks(kept, "distributions"):
             rows = [self._turns(self.teacher, prompt, heard=False) for prompt, _ in batch]

@@ -261,7 +261,7 @@ class AdapterRecipe(Recipe):
         assert isinstance(model, Adapter)
         rows, device = batch.ctc, rng.device
         hidden = model.hidden(rows.features.to(device), rows.log_probs.to(device))
-        log_probs = model.log_shares(model.at_rate(hidden, batch.rate))
+        log_probs = model.log_probs(model.at_rate(hidden, batch.rate))
         spelling = ctc(log_probs, rows.targets)
         # The log's columns are those of its first row.
         metrics = {"ctc": float(spelling.detach()), "kl": math.nan}

@@ -24,6 +24,7 @@ from duplex_agent.voice.config import (
     FlowConfig,
     MouthConfig,
 )
+from duplex_agent.voice.phone_grid import phone_occupancy
 from duplex_agent.voice.phones import PHONE_ID, PHONES
 from duplex_agent.voice.reference.flow import flow_matching_loss
 from duplex_agent.voice.reference.mouth import Mouth
@@ -103,7 +104,7 @@ class MouthRecipe(Recipe):
         for i, row in enumerate(rows):
             count = len(row.tokens.mean)
             latents[i, :count], mask[i, :count] = row.tokens.draw(rng), True
-            grid = phone_shares(row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK)
+            grid = phone_occupancy(row.phones, row.ends_s, 0, (count + TICKS_SEEN) * SLOTS_PER_TICK)
             seen = np.arange(count)[:, None] * SLOTS_PER_TICK
             slots[i, :count] = grid[seen + np.arange(SLOTS_PER_TICK * TICKS_SEEN)]
             if row.thinker is not None and rng.random() < 0.5:
