@@ -11,7 +11,7 @@ from duplex_agent.clock import USER_TICK_SAMPLES
 from duplex_agent.duplex.events import EVENT_TYPES
 
 # What the gateway adds to the events of the session before they leave.
-ADDED = {"unheard_ms", "transport_ms"}
+ADDED = {"unheard_ms", "transport_ms", "restored"}
 
 
 def test_the_page_listens_for_events_that_exist() -> None:
