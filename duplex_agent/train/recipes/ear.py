@@ -74,7 +74,7 @@ class DistilledEar(nn.Module):
     @torch.no_grad()
     def wanted(self, clean: Tensor, offset: Tensor) -> Tensor:
         """The teacher's features [B, T, width] of ``clean`` [B, n] with full context."""
-        return self.teacher(clean, offset, everything=True)
+        return self.teacher(clean, offset, full_context=True)
 
 
 FULL = EarPlan(
