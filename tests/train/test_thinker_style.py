@@ -34,7 +34,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("generated", "said"),
     [
         ("Rome is old. It is large. It is hot.", "Rome is old. It is large."),
         ("It began in 1969.", "It began in nineteen sixty nine."),
