@@ -250,8 +250,6 @@ class Ledger:
         if self._user:
             self._append(rows)
         else:
-            if self._too_much:
-                self._drop_old(self._turn_room)
             self._append(self._chat.user_begin, rows)
             self._user = len(self._chat.user_begin)
         self._user += len(rows)

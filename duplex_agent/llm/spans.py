@@ -1,17 +1,17 @@
 """What positions of a cache mean, and what waits to become positions."""
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, auto
 
 from duplex_agent.llm.protocol import Role, TurnPair
 from duplex_agent.llm.requests import Rows
 
 
-class Kind(StrEnum):
-    PREFIX = "prefix"
-    USER = "user"
-    REPLY = "reply"
-    TEXT = "text"  # a turn that was written, not spoken
+class Kind(Enum):
+    PREFIX = auto()
+    USER = auto()
+    REPLY = auto()
+    TEXT = auto()  # a turn that was written, not spoken
 
 
 @dataclass(frozen=True, slots=True)
