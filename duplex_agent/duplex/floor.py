@@ -10,7 +10,7 @@ dropped unanswered. While the agent replies, only sustained speech takes the flo
 """
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 
 from duplex_agent.clock import TICK_MS
 
@@ -24,16 +24,16 @@ class Floor(StrEnum):
     YIELDING = "yielding"
 
 
-class Kind(StrEnum):
+class Kind(Enum):
     """What the floor can decide in a tick."""
 
-    TURN_STARTED = "turn started"
-    TURN_DROPPED = "turn dropped"
-    TURN_ENDED = "turn ended"  # the agent is to reply now
-    BARGED_IN = "barged in"  # the agent is to stop and flush now
-    REPLY_ASKED = "reply asked"  # the agent is to reply now, although nobody spoke
-    REPLY_CANCELLED = "reply cancelled"  # the agent is to stop and flush now, nobody spoke
-    REPLY_ENDED = "reply ended"
+    TURN_STARTED = auto()
+    TURN_DROPPED = auto()
+    TURN_ENDED = auto()  # the agent is to reply now
+    BARGED_IN = auto()  # the agent is to stop and flush now
+    REPLY_ASKED = auto()  # the agent is to reply now, although nobody spoke
+    REPLY_CANCELLED = auto()  # the agent is to stop and flush now, nobody spoke
+    REPLY_ENDED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,16 +75,15 @@ class Evidence:
 
     ``speech``: probability that the user speaks. ``read_until``: the last tick whose sound the
     ear has read, ``settled``: no word up to there waits for more sound.
-    ``voice_over``: the reply that was running has nothing left to say or never will have;
-    ``why`` says which. Ignored while listening.
+    ``voice_over``: why the reply that was running has nothing left to say or never will have, None
+    while it may have. Ignored while listening.
     ``respond``, ``cancel``: a client asks for a reply, or for the end of the one in progress.
     """
 
     speech: float
     read_until: int = -1
     settled: bool = True
-    voice_over: bool = False
-    why: str = "said everything"
+    voice_over: str | None = None
     respond: bool = False
     cancel: bool = False
 
@@ -99,11 +98,12 @@ class FloorState:
     speech_run: int = 0  # ticks of unbroken speech up to now
     silence_run: int = 0
     turn_start: int | None = None  # first tick of the open user turn
-    turn_speech: int = 0  # ticks with speech in it
+    turn_speech: int = 0  # ticks with speech in it, or in the last one
     last_speech: int = -1  # last tick with speech
-    deaf: bool = False  # speech that ran into a forced reply does not count as barge-in
-    turn_end: int | None = None  # last tick with speech of the turn that is replied to
-    words_in: bool = False  # nothing more is waited for before that reply
+    # of the reply in progress, or the last one
+    deaf: bool = False  # speech that ran into it when it was forced does not interrupt it
+    turn_end: int | None = None  # last tick with speech of the turn that it answers
+    words_in: bool = False  # nothing more is waited for before it
 
 
 def ticks(duration_ms: int) -> int:
@@ -117,11 +117,11 @@ def transition(
     """Advance by one tick. The same state and evidence always give the same answer."""
     decisions: list[Decision] = []
     state = _listen(state, evidence.speech, config)
-    if state.floor is not Floor.LISTENING and evidence.voice_over:
-        decisions.append(Decision(Kind.REPLY_ENDED, evidence.why, state.tick))
+    if state.floor is not Floor.LISTENING and evidence.voice_over is not None:
+        decisions.append(Decision(Kind.REPLY_ENDED, evidence.voice_over, state.tick))
         # speech that a forced reply ran into starts to count only now
         run = 0 if state.deaf else state.speech_run
-        state = replace(state, floor=Floor.LISTENING, deaf=False, speech_run=run)
+        state = replace(state, floor=Floor.LISTENING, speech_run=run)
     if state.floor is Floor.REPLYING:
         state = _reply(state, evidence, config, decisions)
     elif evidence.respond and state.floor is Floor.LISTENING:
@@ -130,9 +130,8 @@ def transition(
         state = _wait(state, config, decisions)
     elif state.floor is Floor.LISTENING:
         state = _follow_turn(state, config, decisions)
-    if state.floor is Floor.REPLYING:
-        state = replace(state, words_in=_words_are_in(state, evidence, config))
-    return replace(state, tick=state.tick + 1), decisions
+    words_in = _words_are_in(state, evidence, config)
+    return replace(state, words_in=words_in, tick=state.tick + 1), decisions
 
 
 def _listen(state: FloorState, speech: float, config: FloorConfig) -> FloorState:
@@ -160,7 +159,7 @@ def _open_turn(state: FloorState) -> FloorState:
 
 def _close_turn(state: FloorState) -> FloorState:
     # speech that goes on belongs to what comes next, from here
-    return replace(state, turn_start=None, turn_speech=0, speech_run=0)
+    return replace(state, turn_start=None, speech_run=0)
 
 
 def _wait(state: FloorState, config: FloorConfig, decisions: list[Decision]) -> FloorState:
@@ -222,7 +221,7 @@ def _reply(
 ) -> FloorState:
     if evidence.cancel:
         decisions.append(Decision(Kind.REPLY_CANCELLED, CANCELLED, state.tick))
-        return replace(state, floor=Floor.LISTENING, deaf=False)
+        return replace(state, floor=Floor.LISTENING)
     if state.deaf or state.speech_run < ticks(config.barge_in_ms):
         return state
     state = _open_turn(state)

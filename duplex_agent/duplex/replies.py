@@ -51,7 +51,6 @@ class Replies:
         if self._draft is None:
             self._draft = self._new_draft()
         else:
-            yield from self._llm.record.edits()
             yield from self._draft.think(self._timeline.now_ms)
 
     def drop_speculation(self) -> None:
@@ -76,7 +75,6 @@ class Replies:
         if draft is None or not self.replying:
             return sound
         had_problem, was_speaking = bool(draft.problem), draft.speaking
-        yield from self._llm.record.edits()
         yield from draft.think(self._timeline.now_ms)
         if draft.problem and not had_problem:
             self._timeline.emit("error", message=draft.problem)

@@ -173,8 +173,7 @@ class DuplexSession:
         speech: float = yield Detect(self._vad, pcm)
         hearing: Hearing = yield Encode(self._ear, pcm, finalize=answered)
         self._decide(self._evidence(speech, hearing), played_ms)
-        if not self._replies.replying:
-            self._record.prefill(self._config.read_per_tick)
+        self._record.prefill(self._config.read_per_tick)
         self._hear(hearing)
         if not self._replies.replying:
             yield from self._prepare(hearing)
@@ -195,8 +194,7 @@ class DuplexSession:
             speech,
             read_until=self._floor.tick - self._look_ahead_ticks,
             settled=hearing.settled,
-            voice_over=over is not None,
-            why=over or "",
+            voice_over=over,
             **wish,
         )
 
@@ -227,7 +225,7 @@ class DuplexSession:
     def _open_turn(self, decision: Decision) -> None:
         self._timeline.emit("user.speech_started", start_ms=decision.tick * TICK_MS)
         if self._turn is None:
-            self._turn = UserTurn(max(decision.tick - self._config.preroll_ticks, 0))
+            self._turn = UserTurn(decision.tick - self._config.preroll_ticks)
         else:
             # The person went on before any of the reply was heard: it is still their turn.
             self._turn = UserTurn(self._turn.first)
@@ -271,8 +269,7 @@ class DuplexSession:
             text = "".join(word.text for word in revised)
             self._record.revise(sum(len(word.embeddings) for word in revised), len(text))
             self._timeline.emit("user.transcript.revised", text=text, words=len(revised))
-        if words:
-            self._take(words)
+        self._take(words)
 
     def _take(self, words: tuple[HeardWord, ...]) -> None:
         room = self._record.room - self._config.llm.reply_positions
@@ -308,7 +305,7 @@ class DuplexSession:
     def _pauses(self) -> bool:
         """Whether the user has said something, is silent now, and all of it was understood."""
         understood = self._understood and not self._floor.speaking
-        return understood and self._turn is not None and bool(self._record.user_text.strip())
+        return understood and bool(self._record.user_text.strip())
 
     def _begin_reply(self) -> None:
         turn = self._turn

@@ -46,6 +46,6 @@ class Snapshot(BaseModel):
 
 
 def _first(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_input=False)[0]
+    found = error.errors()[0]
     place = ".".join(str(part) for part in found["loc"])
     return f"{place}: {found['msg']}" if place else str(found["msg"])

@@ -1,57 +1,48 @@
-"""Small stand-ins for ear, thinker, voice and detector whose every step can be read off.
+"""Small stand-ins for thinker and voice whose every step can be read off, and talks with them.
 
-A test's user speaks ticks of plain samples: level 0 is silence, and the first sample of a sounding
-tick numbers the word that the ear will understand in it (0: none). The thinker is a language
-model with a context that can be printed; it answers from what stands in its context.
+The thinker is a language model with a context that can be printed; it answers from what stands in
+its context. What the user says and how it is heard is in `scripted_user`.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scripted_user import LevelVad, NumberEar, Sound, say
 
-from duplex_agent.clock import AGENT_TICK_SAMPLES, USER_TICK_SAMPLES
+from duplex_agent.clock import AGENT_TICK_SAMPLES
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Event
 from duplex_agent.duplex.parts import EarAndVoice, FlowOmni
+from duplex_agent.duplex.requests import Request
 from duplex_agent.duplex.session import OpenLlm
-from duplex_agent.ear.hearing import HeardWord, Hearing
+from duplex_agent.ear.hearing import Ear
 from duplex_agent.engine.conversation import Conversation as RealConversation
+from duplex_agent.engine.executor import CpuExecutor
 from duplex_agent.errors import ContextFull
 from duplex_agent.llm.settings import LlmSettings
 from duplex_agent.llm.text_tokenizer import TextSettings
 from duplex_agent.llm.thinker import ThinkerState, ThinkerStep
 
-Sound = NDArray[np.float32]
-WORDS = ["", " tell", " me", " more", " please", " stop", " wait", " why"]
-LEVEL = 0.1
-STEP = 1 / 64  # first sample of a tick = word number * STEP: exact in float32
 TICKS_PER_WORD = 2  # of the voice
 SPECIAL = ["<|im_start|>", "<|im_end|>"]
+SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
 
 
-def say(*words: str, rest: int = 0) -> list[Sound]:
-    """A tick for each word ("" for a sound that is no word), then ``rest`` silent ticks."""
-    ticks = []
-    for word in words:
-        tick = np.full(USER_TICK_SAMPLES, LEVEL, dtype=np.float32)
-        tick[0] = WORDS.index(f" {word}" if word else "") * STEP
-        ticks.append(tick)
-    return ticks + [np.zeros(USER_TICK_SAMPLES, dtype=np.float32)] * rest
+def user(text: str) -> str:
+    """A turn of the user as it stands in the context."""
+    return f"<|im_start|>user\n{text}<|im_end|>\n"
 
 
-class LevelVad:
-    """Speech is what is not silent."""
+def agent(text: str) -> str:
+    """A turn of the agent as it stands in the context."""
+    return f"<|im_start|>assistant\n{text}<|im_end|>\n"
 
-    def step(self, pcm: Sound) -> float:
-        return 0.95 if pcm[-1] > LEVEL / 2 else 0.02
 
-    def reset(self) -> None: ...
-
-    def clone(self) -> "LevelVad":
-        return self
+QUESTION = say("tell", "", "me", "", "more", rest=7)  # 400 ms of speech, the end of turn
+ANSWER = "You said tell me more and that is turn 1 of ours."
 
 
 class WordTokenizer:
@@ -95,6 +86,7 @@ class EchoThinker:
 
     def __init__(self, max_length: int = 400) -> None:
         self.max_length = max_length
+        self.answer = "You said {} and that is turn {} of ours."
         self.tokenizer = WordTokenizer()
         self._table = np.random.default_rng(0).standard_normal((512, 16)).astype(np.float32)
 
@@ -145,46 +137,9 @@ class EchoThinker:
             return 1
         turns = re.findall(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", before)
         last = turns[-1].strip() if turns else "nothing"
-        answer = f"You said {last} and that is turn {len(turns)} of ours."
+        answer = self.answer.format(last, len(turns))
         rest = self.tokenizer.encode(answer)[len(self.tokenizer.encode(said)) :]
         return rest[0] if rest else 1
-
-
-class NumberEar:
-    """Reads the word's number in a tick's first sample, four ticks later (or ``late`` more).
-
-    ``really``: the words that it revises a tick later, and what they were.
-    """
-
-    def __init__(
-        self, thinker: EchoThinker, late: int = 0, really: dict[str, str] | None = None
-    ) -> None:
-        self._thinker = thinker
-        self.look_ahead_ticks = 4
-        self._late = late
-        self._really = really or {}
-        self.committed = 0
-
-    def new_state(self) -> list[int]:
-        """Numbers of the ticks so far."""
-        return []
-
-    def step(self, state: list[int], pcm: Sound) -> Hearing:
-        state.append(round(float(pcm[0]) / STEP))
-        tick = len(state) - 1 - self.look_ahead_ticks - self._late
-        settled = not any(state[max(tick + 1, 0) :])
-        word = WORDS[state[tick]] if tick >= 0 else ""
-        before = WORDS[state[tick - 1]] if tick >= 1 else ""
-        if before in self._really:
-            return Hearing(self._heard(self._really[before], tick - 1), settled, revised=1)
-        return Hearing(self._heard(word, tick) if word else (), settled)
-
-    def _heard(self, word: str, tick: int) -> tuple[HeardWord, ...]:
-        rows = self._thinker.embed(self._thinker.tokenizer.encode(word))
-        return (HeardWord(rows, word, tick, tick),)
-
-    def finalize(self, state: list[int]) -> None:
-        self.committed += 1
 
 
 @dataclass(frozen=True)
@@ -202,8 +157,10 @@ class WordVoice:
 
     def __init__(self, thought: bool = True) -> None:
         self._thought = thought
+        self.seeds: list[int] = []
 
     def start(self, seed: int = 0) -> "WordStream":
+        self.seeds.append(seed)
         return WordStream(self._thought)
 
 
@@ -246,6 +203,18 @@ class WordStream:
         return SpokenWordTick(pcm, chars, done)
 
 
+class NotingExecutor(CpuExecutor):
+    """Notes what it is asked."""
+
+    def __init__(self, parts: FlowOmni | EarAndVoice) -> None:
+        super().__init__(parts, live=False)
+        self.asked: list[Request] = []
+
+    def execute(self, requests: Sequence[Request]) -> list[Any]:
+        self.asked += requests
+        return super().execute(requests)
+
+
 class Conversation:
     """A session on the stand-ins, and everything that came out of it."""
 
@@ -255,13 +224,16 @@ class Conversation:
         late: int = 0,
         really: dict[str, str] | None = None,
         open_llm: OpenLlm | None = None,
+        ear: Callable[[EchoThinker], Ear] | None = None,
         **config: object,
     ) -> None:
         self.thinker = EchoThinker(max_length)
-        ear = NumberEar(self.thinker, late, really)
-        self.parts: FlowOmni | EarAndVoice = FlowOmni(ear, self.thinker, WordVoice())
+        self.ear = ear(self.thinker) if ear else NumberEar(self.thinker, late, really)
+        self.voice = WordVoice(thought=open_llm is None)
+        self.parts: FlowOmni | EarAndVoice = FlowOmni(self.ear, self.thinker, self.voice)
         if open_llm is not None:
-            self.parts = EarAndVoice(ear, WordVoice(thought=False))
+            self.parts = EarAndVoice(self.ear, self.voice)
+        self.executor = NotingExecutor(self.parts)
         settings: dict[str, object] = {"system_prompt": "Be kind.", "examples": ()}
         settings |= {"turn_positions": 90, "reply_positions": 40, "fresh_replies": 0}
         names = {field.name for field in fields(LlmSettings)}
@@ -272,6 +244,7 @@ class Conversation:
             vad=LevelVad(),
             timer=lambda: 0.0,
             open_llm=open_llm,
+            executor=self.executor,
         )
         self.session = self.call.session
         self.sound: list[Sound] = []
@@ -293,3 +266,13 @@ class Conversation:
 
     def of_type(self, type_: str) -> list[dict[str, object]]:
         return [event.data for event in self.events if event.type == type_]
+
+
+def laid_out(talk: Conversation) -> str:
+    """What the conversation says it remembers, as it should stand in the context."""
+    text = ""
+    for turn in talk.session.pairs:
+        spoken = turn.text_of is None
+        text += user(turn.user) if turn.user or spoken else ""
+        text += agent(turn.agent) if turn.agent or spoken else ""
+    return text

@@ -1,24 +1,12 @@
-"""What clients ask of a session between two ticks, and what it remembers of what was played."""
+"""What clients ask of a session between two ticks, and what it says was played."""
 
 import numpy as np
 import pytest
-from scripted_parts import Conversation, say
+from scripted_parts import ANSWER, QUESTION, SYSTEM, Conversation, agent, user
+from scripted_user import say
 
-from duplex_agent.clock import AGENT_TICK_SAMPLES, TICK_MS
-from duplex_agent.duplex.played import KEPT_MS, PlayedAudio
+from duplex_agent.clock import TICK_MS
 from duplex_agent.errors import TextError
-
-QUESTION = say("tell", "", "me", "", "more", rest=7)
-ANSWER = "You said tell me more and that is turn 1 of ours."
-SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
-
-
-def user(text: str) -> str:
-    return f"<|im_start|>user\n{text}<|im_end|>\n"
-
-
-def agent(text: str) -> str:
-    return f"<|im_start|>assistant\n{text}<|im_end|>\n"
 
 
 def test_a_reply_that_is_asked_for_answers_what_was_written() -> None:
@@ -90,53 +78,31 @@ def test_a_reply_is_cut_behind_which_a_turn_stands_already() -> None:
     assert talk.context() == told
 
 
+def test_a_reply_is_cut_although_another_was_begun_in_a_pause() -> None:
+    talk = Conversation()
+    talk.hear(QUESTION + say(rest=40) + say("tell", "", "", rest=4))
+    assert talk.context().endswith("<|im_start|>assistant\nYou said tell")
+    talk.session.truncate(1, heard_ms=4 * TICK_MS)
+    talk.hear(say(rest=1))
+    said = SYSTEM + user(" tell me more") + agent("You said") + user(" tell")
+    assert talk.context() == said + "<|im_start|>assistant\n"  # begun afresh
+
+
+def test_no_reply_can_be_cut_while_the_next_one_is_spoken() -> None:
+    talk = Conversation()
+    talk.hear(QUESTION + say(rest=40) + QUESTION)
+    with pytest.raises(TextError, match="reply 2 is not the latest finished one"):
+        talk.session.truncate(2, heard_ms=80)
+    with pytest.raises(TextError, match="reply 0 is not the latest finished one"):
+        Conversation().session.truncate(0, heard_ms=80)
+
+
 @pytest.mark.parametrize(("reply_id", "ticks"), [(2, 40), (0, 40), (1, 5)])
 def test_only_the_latest_finished_reply_can_be_cut(reply_id: int, ticks: int) -> None:
     talk = Conversation()
     talk.hear(QUESTION + say(rest=ticks))
     with pytest.raises(TextError, match=f"reply {reply_id} is not the latest finished one"):
         talk.session.truncate(reply_id, heard_ms=80)
-
-
-def ticks_of(*levels: float) -> list[np.ndarray]:
-    return [np.full(AGENT_TICK_SAMPLES, level, np.float32) for level in levels]
-
-
-def levels(sound: np.ndarray) -> list[float]:
-    return [float(block[0]) for block in sound.reshape(-1, AGENT_TICK_SAMPLES)]
-
-
-def test_what_a_tick_says_is_heard_from_its_end_on() -> None:
-    played = PlayedAudio()
-    for pcm in ticks_of(0.1, 0.2, 0.3):
-        played.push(pcm)
-    heard = played.heard(until_ms=4 * TICK_MS, length_ms=4 * TICK_MS)
-    np.testing.assert_allclose(levels(heard), [0.0, 0.1, 0.2, 0.3])
-    half = played.heard(until_ms=3 * TICK_MS + 40, length_ms=TICK_MS)
-    assert len(half) == AGENT_TICK_SAMPLES
-    np.testing.assert_allclose((half[0], half[-1]), (0.2, 0.3))
-
-
-def test_what_playback_had_not_reached_at_a_flush_was_never_heard() -> None:
-    played = PlayedAudio()
-    for pcm in ticks_of(0.1, 0.2, 0.3):
-        played.push(pcm)
-    played.flush(played_ms=2 * TICK_MS + 1)
-    played.push(ticks_of(0.4)[0])
-    heard = played.heard(until_ms=5 * TICK_MS, length_ms=5 * TICK_MS)
-    np.testing.assert_allclose(levels(heard), [0.0, 0.1, 0.2, 0.0, 0.4])
-    assert heard[2 * AGENT_TICK_SAMPLES + 24] == 0.0
-
-
-def test_only_the_last_four_seconds_are_kept() -> None:
-    played = PlayedAudio()
-    count = KEPT_MS // TICK_MS + 3
-    for pcm in ticks_of(*[0.5] * count):
-        played.push(pcm)
-    end_ms = (count + 1) * TICK_MS
-    assert played.heard(end_ms - KEPT_MS, TICK_MS).max() == 0.0
-    assert played.heard(end_ms, KEPT_MS).min() == 0.5
-    assert played.heard(end_ms + TICK_MS, TICK_MS).max() == 0.0
 
 
 def test_the_session_keeps_what_was_played_of_a_reply() -> None:

@@ -2,29 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scripted_parts import Conversation, say
+from scripted_parts import ANSWER, QUESTION, SYSTEM, Conversation, agent, user
+from scripted_user import say
 
 from duplex_agent.clock import TICK_MS
 from duplex_agent.duplex.events import EVENT_TYPES
 from duplex_agent.duplex.floor import FloorConfig
-from duplex_agent.duplex.user_turn import TurnWords
-from duplex_agent.ear.hearing import HeardWord, Hearing
 from duplex_agent.errors import AudioError
 from duplex_agent.llm.sampling import Sampling
-
-QUESTION = say("tell", "", "me", "", "more", rest=7)  # 400 ms of speech, the end of turn
-ANSWER = "You said tell me more and that is turn 1 of ours."
-SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
-
-
-def user(text: str) -> str:
-    return f"<|im_start|>user\n{text}<|im_end|>\n"
-
-
-def agent(text: str) -> str:
-    return f"<|im_start|>assistant\n{text}<|im_end|>\n"
 
 
 def loud(sound: list[np.ndarray]) -> list[int]:
@@ -94,19 +79,6 @@ def test_a_revised_word_is_replaced_everywhere() -> None:
     assert (event["text"], event["words"]) == (" me", 1)
     assert talk.of_type("user.turn_ended")[0]["text"] == "tell more please"
     assert [turn.user.strip() for turn in talk.session.pairs] == ["tell more please"]
-
-
-def test_words_of_another_turn_are_not_revised() -> None:
-    words = TurnWords()
-    old, new = (HeardWord(np.zeros((1, 1), np.float32), text, 5, 5) for text in (" old", " new"))
-    for hearing, first, expected in [
-        (Hearing((old,)), 3, ((), (old,))),
-        (Hearing(), None, ((), ())),
-        (Hearing((new,), revised=1), 4, ((), (new,))),
-        (Hearing(revised=2), 4, ((new,), ())),
-    ]:
-        words, *found = words.sort(hearing, first, tick=9)
-        assert tuple(found) == expected
 
 
 def test_many_turns_are_remembered_in_order() -> None:
@@ -276,30 +248,3 @@ def test_a_turn_without_end_does_not_overflow_the_context() -> None:
     talk.hear(say(*["more"] * 500, rest=60))
     assert talk.of_type("reply.done")
     assert talk.session._record.length <= 200
-
-
-SPANS = st.lists(
-    st.tuples(st.sampled_from(["", "tell", "why", "quiet"]), st.integers(1, 14)), max_size=30
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(SPANS, st.sampled_from([160, 400]), st.sampled_from([0, 200]))
-def test_any_user_leaves_a_context_that_equals_what_was_heard(
-    spans: list[tuple[str, int]], max_length: int, delay_ms: int
-) -> None:
-    talk = Conversation(
-        max_length=max_length, playout_delay_ms=delay_ms, turn_positions=70, reply_positions=40
-    )
-    for word, count in spans:
-        talk.hear(say(rest=count) if word == "quiet" else say(*[word] * count))
-    talk.hear(say(rest=150))
-    started = [e["reply_id"] for e in talk.of_type("reply.started")]
-    done = [e["reply_id"] for e in talk.of_type("reply.done")]
-    assert started == done  # every reply ends exactly once
-    flushed = [e["reply_id"] for e in talk.of_type("playback.flush")]
-    assert flushed == [
-        e["reply_id"] for e in talk.of_type("reply.done") if e["status"] == "interrupted"
-    ]
-    turns = [user(e.user) + agent(e.agent) for e in talk.session.pairs]
-    assert talk.context() == SYSTEM + "".join(turns)

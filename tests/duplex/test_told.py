@@ -3,32 +3,10 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from scripted_parts import Conversation, say
+from scripted_parts import QUESTION, SYSTEM, Conversation, agent, laid_out, user
+from scripted_user import say
 
 from duplex_agent.errors import ContextFull, DuplexError, TextError
-
-SYSTEM = "<|im_start|>system\nBe kind.<|im_end|>\n"
-QUESTION = say("tell", "", "me", "", "more", rest=7)
-
-
-def user(text: str) -> str:
-    return f"<|im_start|>user\n{text}<|im_end|>\n"
-
-
-def agent(text: str) -> str:
-    return f"<|im_start|>assistant\n{text}<|im_end|>\n"
-
-
-def laid_out(talk: Conversation) -> str:
-    """What the conversation says it remembers, as it should stand in the context."""
-    text = ""
-    for turn in talk.session.pairs:
-        spoken = turn.text_of is None
-        text += user(turn.user) if turn.user or spoken else ""
-        text += agent(turn.agent) if turn.agent or spoken else ""
-    return text
 
 
 def test_text_turns_stand_in_order_and_ask_for_no_reply() -> None:
@@ -116,35 +94,3 @@ def test_text_that_waits_counts_against_the_limit() -> None:
     talk.session.add_text_turn("user", "more " * 200)
     talk.hear(say(rest=60))
     assert talk.context() == SYSTEM + laid_out(talk)
-
-
-STEPS = st.lists(
-    st.one_of(
-        st.tuples(st.sampled_from(["", "tell", "why", "quiet"]), st.integers(1, 14)),
-        st.tuples(st.sampled_from(["user", "assistant", "system"]), st.integers(1, 60)),
-    ),
-    max_size=24,
-)
-
-
-@settings(deadline=None, max_examples=40)
-@given(STEPS, st.integers(1, 9))
-def test_any_mixture_of_speech_and_text_leaves_a_context_that_equals_what_is_remembered(
-    steps: list[tuple[str, int]], read_per_tick: int
-) -> None:
-    talk = Conversation(max_length=200, turn_positions=80, read_per_tick=read_per_tick)
-    system = SYSTEM
-    for kind, count in steps:
-        words = " ".join(["more"] * count)
-        try:
-            if kind == "system":
-                talk.session.set_instructions(words)
-                system = f"<|im_start|>system\n{words}<|im_end|>\n"
-            elif kind in ("user", "assistant"):
-                talk.session.add_text_turn(kind, words)
-            else:
-                talk.hear(say(rest=count) if kind == "quiet" else say(*[kind] * count))
-        except ContextFull:
-            pass
-    talk.hear(say(rest=400))
-    assert talk.context() == system + laid_out(talk)

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scripted_parts import Conversation, EchoThinker, LevelVad, NumberEar, WordVoice, say
+from scripted_parts import Conversation, EchoThinker, WordVoice
+from scripted_user import LevelVad, NumberEar, say
 
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.events import Tick
@@ -86,6 +87,17 @@ def test_run_one_raises_what_an_executor_reports():
     broken._vad = None  # type: ignore[assignment]
     with pytest.raises(AttributeError):
         run_one(broken.steps(say("tell")[0]), CpuExecutor(parts))
+
+
+def test_an_executor_that_loses_a_result_is_found_out():
+    class Losing(CpuExecutor):
+        def execute(self, requests: Any) -> list[Any]:
+            return super().execute(requests)[1:]
+
+    parts = model()
+    pcm = say("tell")[0]
+    with pytest.raises(ValueError, match="shorter"):
+        run_many({name: session(parts).steps(pcm) for name in "ab"}, Losing(parts))
 
 
 def test_a_prompt_that_was_read_before_is_copied():

@@ -1,34 +1,54 @@
 """The verbs of a worker, on scripted parts: what each does, and a conversation that moves on."""
 
+from functools import partial
+from itertools import count as count_from
+
 import numpy as np
 import pytest
-from scripted_parts import EchoThinker, LevelVad, NumberEar, WordVoice, say
+from scripted_parts import ANSWER, QUESTION, EchoThinker, WordVoice
+from scripted_user import LevelVad, NumberEar, say
 
 from duplex_agent.duplex.config import SessionConfig
 from duplex_agent.duplex.parts import FlowOmni
 from duplex_agent.duplex.session import DuplexSession
+from duplex_agent.duplex.snapshot import Snapshot
 from duplex_agent.engine import wire
 from duplex_agent.engine.executor import CpuExecutor
 from duplex_agent.engine.sessions import Sessions
-from duplex_agent.engine.slots import Slots
+from duplex_agent.engine.slots import Slots, one_line
+from duplex_agent.errors import ContextFull
 from duplex_agent.llm.settings import LlmSettings
 
-QUESTION = say("tell", "", "me", "", "more", rest=7)
-ANSWER = "You said tell me more and that is turn 1 of ours."
+
+class NotedSession(DuplexSession):
+    """Notes its end."""
+
+    closed = 0
+
+    def close(self) -> None:
+        super().close()
+        self.closed += 1
 
 
 class Worker:
-    """Slots on parts of their own, asked one request at a time."""
+    """Slots on parts of their own, asked one request at a time. A tick lasts 12.3456 ms."""
 
     def __init__(self, count: int = 2, model: str = "echo") -> None:
         self.thinker = EchoThinker()
         parts = FlowOmni(NumberEar(self.thinker), self.thinker, WordVoice())
         settings = LlmSettings(system_prompt="Be kind.", examples=(), fresh_replies=0)
         config = SessionConfig(llm=settings)
-        sessions = Sessions(
-            lambda seed: DuplexSession(parts, config, seed, LevelVad()), CpuExecutor(parts), model
+
+        def open_session(seed: int) -> DuplexSession:
+            self.seeds.append(seed)
+            return NotedSession(parts, config, seed, LevelVad())
+
+        self.seeds: list[int] = []
+        self.slots = Slots(
+            Sessions(open_session, CpuExecutor(parts), model),
+            count,
+            timer=partial(next, count_from(1.0, 0.0123456)),
         )
-        self.slots = Slots(sessions, count, timer=lambda: 0.0)
         self.events: list[dict[str, object]] = []
 
     def ask(self, op: str, call: str = "a", **data: object) -> dict[str, object]:
@@ -39,6 +59,11 @@ class Worker:
         for pcm in ticks:
             reply = self.ask("tick", call, pcm=wire.encode_pcm(pcm), played_ms=None)
             self.events += reply["events"]  # type: ignore[arg-type]
+
+    def session(self, call: str = "a") -> NotedSession:
+        session = self.slots._sessions[call]
+        assert isinstance(session, NotedSession)
+        return session
 
     def done(self) -> list[str]:
         return [str(e["heard_text"]) for e in self.events if e["type"] == "reply.done"]
@@ -56,8 +81,7 @@ def test_a_conversation_goes_on_in_another_worker():
     assert len(snapshot) < 600
     assert second.ask("restore", snapshot=snapshot) == {"op": "opened"}
     second.hear(say(rest=20))
-    session = second.slots._sessions["a"]
-    assert isinstance(session, DuplexSession)
+    session = second.session()
     assert [(p.user, p.agent, p.text_of) for p in session.pairs] == [
         (" tell me more", ANSWER, None),
         ("more cake", "", "user"),
@@ -105,7 +129,7 @@ def test_respond_and_cancel_act_in_the_next_tick():
     assert worker.ask("cancel") == {"op": "cancelling"}
     worker.hear(say(rest=1))
     assert worker.done() == ["You said more"]
-    assert worker.ask("truncate", reply_id=1, heard_ms=160)["text"] == "You"
+    assert worker.ask("truncate", reply_id=1, heard_ms=160) == {"op": "truncated", "text": "You"}
 
 
 def test_what_a_client_may_not_ask_is_refused_and_the_conversation_goes_on():
@@ -150,3 +174,102 @@ def test_requests_that_came_together_are_answered_in_order():
     ops = [reply.get("code", reply["op"]) for reply in replies]
     assert ops == ["ticked", "ticked", "ticked", "no_such_call", "closed", "no_such_call"]
     assert replies[2]["events"][0]["at_ms"] == 160
+
+
+def test_each_verb_says_what_it_did():
+    worker = Worker()
+    assert worker.ask("open", seed=7) == {"op": "opened"}
+    assert worker.ask("item", role="user", text="more cake") == {"op": "added"}
+    assert worker.ask("configure", instructions="Be brief.") == {"op": "configured"}
+    told = worker.ask("snapshot")
+    assert told["op"] == "snapshot"
+    assert Snapshot.read(str(told["snapshot"]), "echo").instructions == "Be brief."
+    session = worker.session()
+    assert worker.ask("close") == {"op": "closed"}
+    assert session.closed == 1
+    assert worker.ask("close") == {"op": "closed"}
+    assert worker.ask("fly") == {
+        "op": "error",
+        "code": "unknown_operation",
+        "message": "the worker does not know 'fly'",
+    }
+    assert worker.ask("cancel") == {
+        "op": "error",
+        "code": "no_such_call",
+        "message": "this call holds no slot of the worker",
+    }
+    worker.ask("open")
+    assert worker.seeds == [7, 0]
+
+
+def test_a_tick_gives_sound_events_and_what_it_cost():
+    worker = Worker()
+    worker.ask("open")
+    pcm = wire.encode_pcm(say("tell")[0])
+    worker.ask("tick", pcm=pcm)
+    ticked = worker.ask("tick", pcm=pcm)
+    assert ticked == {
+        "op": "ticked",
+        "pcm": bytes(1920 * 4),
+        "events": [
+            {"type": "user.speech_started", "at_ms": 160, "start_ms": 0},
+            {"type": "tick.compute", "at_ms": 160, "compute_ms": 12.35},
+        ],
+    }
+
+
+def test_what_the_listener_has_heard_comes_with_the_tick_or_the_snapshot():
+    worker = Worker()
+    worker.ask("open")
+    worker.hear(QUESTION + say(rest=6))
+    heard = [
+        Snapshot.read(str(worker.ask("snapshot", played_ms=played_ms)["snapshot"]), "echo")
+        for played_ms in (None, 12 * 80 + 160)
+    ]
+    assert [told.pairs[-1].agent for told in heard] == ["You said tell", "You"]
+    over = [wire.encode_pcm(pcm) for pcm in say("stop", "wait", "why")]
+    for pcm in over:
+        worker.events += worker.ask("tick", pcm=pcm, played_ms=12 * 80 + 160)["events"]
+    assert worker.done() == ["You"]
+
+
+def test_a_conversation_that_breaks_is_closed_and_its_slot_is_free(capsys):
+    worker = Worker(count=1)
+    worker.ask("open")
+    broken = worker.session()
+    broken._vad = None
+    tick = worker.ask("tick", pcm=wire.encode_pcm(say("tell")[0]))
+    message = "AttributeError: 'NoneType' object has no attribute 'step'"
+    assert tick == {"op": "error", "code": "session_broken", "message": message}
+    assert broken.closed == 1
+    assert "Traceback" in capsys.readouterr().err
+    assert worker.ask("respond")["code"] == "no_such_call"
+    worker.ask("open")
+    worker.session()._llm = None
+    assert worker.ask("configure", instructions="Be brief.")["code"] == "session_broken"
+    assert worker.ask("open") == {"op": "opened"}
+
+
+def test_what_is_refused_leaves_the_conversation_as_it_was(capsys):
+    worker = Worker()
+    worker.ask("open")
+    session = worker.session()
+    refused = worker.ask("item", role="user", text=" ")
+    message = "a turn of text holds no text"
+    assert refused == {"op": "error", "code": "TextError", "message": message}
+    assert worker.session() is session
+    assert session.closed == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_request_that_names_no_call_is_of_the_call_without_a_name():
+    worker = Worker()
+    tick = {"op": "tick", "pcm": wire.encode_pcm(say(rest=1)[0])}
+    replies = worker.slots.handle([{"op": "open"}, tick, {"op": "respond", "call": ""}])
+    assert [reply["op"] for reply in replies] == ["opened", "ticked", "responding"]
+    assert worker.ask("tick", "", pcm=tick["pcm"])["op"] == "ticked"
+
+
+def test_an_error_is_told_in_one_line():
+    assert one_line(ContextFull("too  long:\n297 tokens")) == "too long: 297 tokens"
+    assert one_line(ValueError("a\x1bb")) == "ValueError: a\\x1bb"

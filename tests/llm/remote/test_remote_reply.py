@@ -9,7 +9,8 @@ from threading import Event as Flag
 
 import pytest
 from chat_server import Answer, Answering, ChatServer, saying
-from scripted_parts import Conversation, say
+from scripted_parts import Conversation
+from scripted_user import say
 
 from duplex_agent.duplex.events import Event
 from duplex_agent.engine.executor import CpuExecutor
