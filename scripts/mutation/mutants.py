@@ -70,8 +70,8 @@ def _mutated(source: str) -> Iterator[str]:
 class _Bare(ast.NodeTransformer):
     """Removes what changes nothing that a test should look at.
 
-    Annotations, the arguments of decorators (a dataclass is frozen or has slots), assertions
-    (they narrow types).
+    Annotations and type variables, the arguments of decorators (a dataclass is frozen or has
+    slots), assertions (they narrow types).
     """
 
     def visit_Assert(self, node: ast.Assert) -> ast.AST:
@@ -79,6 +79,11 @@ class _Bare(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         node.decorator_list = []
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id == "TypeVar":
+            return node.func
         return self.generic_visit(node)
 
     def visit_arg(self, node: ast.arg) -> ast.arg:
