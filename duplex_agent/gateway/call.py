@@ -109,9 +109,10 @@ class Call:
             block = self.audio.block()
             reply = await self._supervisor.link.tick(self.id, block, max(0, played_ms))
             self._ticks += 1
-            self._deliver(reply)
+            # First, so that what the caller has seen to its end survives whatever comes then.
             if any(event["type"] == "reply.done" for event in reply.events):
                 self._snapshot = await self._supervisor.link.snapshot(self.id)
+            self._deliver(reply)
 
     def _deliver(self, reply: TickReply) -> None:
         flushed = False
