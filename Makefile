@@ -25,11 +25,13 @@ GPU := $(shell nvidia-smi -L 2>/dev/null | grep -q GPU && echo yes)
 PYTHON ?= $(firstword $(foreach p,python3.11 python3 python3.12 python3.13,$(shell \
 	$(p) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $(p))))
 
-.PHONY: help serve setup setup-train setup-gpu setup-test download-size system assets test lint clean
+.PHONY: help serve setup setup-train setup-gpu setup-test download-size system assets test test-fast mutate lint clean
 
 help:
 	@echo "make serve   environment, pretrained parts, then the page on http://$(HOST):$(PORT)"
 	@echo "make test    environment, system packages, then every check and test"
+	@echo "make test-fast  the tests that need no pretrained part, system package or network"
+	@echo "make mutate  kill rates of mutations on the pure cores, CORE=floor for one"
 	@echo "make setup   the environment only; the tools then stand in $(BIN)"
 	@echo "make setup-train  the same with what training needs, make setup-gpu with what kernels need"
 	@echo "make download-size  what the first \`make serve\` fetches, in MB"
@@ -57,6 +59,16 @@ assets: setup
 test: setup-test system lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -m "not realtime"
 	$(BIN)/python -m pytest -m realtime
+
+# No root, no system package, no pretrained part, no network after the set-up.
+FAST := not (assets or system or realtime or browser or gpu or slow)
+test-fast: setup-test
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -q -m "$(FAST)" \
+	  --ignore tests/kernels --ignore tests/train
+
+# Kill rates of mutations on the pure cores; CORE=floor runs one of them.
+mutate: setup-test
+	$(BIN)/python -m scripts.mutation $(CORE)
 
 lint: setup-test
 	$(BIN)/ruff check .
