@@ -4,7 +4,6 @@ import hashlib
 import os
 import platform
 import subprocess
-from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -15,6 +14,7 @@ from typing import Any
 import psutil
 
 from duplex_agent.assets.table import ASSETS
+from duplex_agent.spec import AgentSpec
 from duplex_evals.audio.segments import SETTINGS
 from duplex_evals.metrics.summary import VERSION as METRICS_VERSION
 
@@ -43,7 +43,7 @@ def run_metadata(suite: str, agent: str, seed: int, limit: int | None, jobs: int
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": commit(),
         "weights_sha256": weights_hash(),
-        "floor": floor_settings(),
+        "spec": AgentSpec().model_dump(mode="json") if agent == "local" else None,
         "segments": SETTINGS,
         "metrics_version": METRICS_VERSION,
         "asr": asr_version(),
@@ -73,13 +73,6 @@ def weights_hash() -> str:
         if file.name.endswith(".safetensors"):
             digest.update(file.name.encode() + file.read_bytes())
     return digest.hexdigest()[:16]
-
-
-def floor_settings() -> dict[str, Any]:
-    """Thresholds of the agent's own turn taking: they are part of what is measured."""
-    from duplex_agent.duplex.floor import FloorConfig
-
-    return asdict(FloorConfig())
 
 
 def asr_version() -> str:
