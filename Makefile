@@ -18,6 +18,8 @@ TORCH_INDEX ?=
 
 BIN := $(VENV)/bin
 # --no-compile: most of what is installed is never imported; what is, is compiled on first import.
+# It is compiled once: with this variable set, as some containers do, every process would do it anew.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 INSTALL := $(PIP) install --no-compile
 CONSTRAINTS := $(addprefix -c ,$(wildcard constraints.txt))
