@@ -115,7 +115,7 @@ def _make_shard(
     store_arrays(
         target,
         features=np.concatenate(features),
-        letters=np.concatenate(log_probs),
+        letters=np.concatenate(log_probs),  # existing files call them so
         said=np.frombuffer(json.dumps(said).encode(), np.uint8),
     )
 

@@ -76,5 +76,5 @@ def _generate(
         lengths=np.array([len(reply) for reply in replies]),
         reply=np.concatenate([np.array(reply, np.int32) for reply in replies]),
         ids=np.concatenate(tops),
-        shares=np.concatenate(probabilities),
+        shares=np.concatenate(probabilities),  # existing files call them so
     )

@@ -26,7 +26,7 @@ class SpokenReply:
 def as_spoken(text: str) -> SpokenReply | None:
     """The first one or two sentences of a written reply as they are said, or None if none is good.
 
-    Figures and symbols become words. Refused: lists, markup, addresses, sentences that do not end,
+    Digits and symbols become words. Refused: lists, markup, addresses, sentences that do not end,
     more than 25 words in the first sentence, loops, and talk about being a language model.
     """
     if _LIST_LINE.search(text):
@@ -57,7 +57,7 @@ def sentences(text: str) -> list[str]:
 
 
 def _in_words(line: str) -> str:
-    """``line`` with every word that holds a figure or a symbol written out."""
+    """``line`` with every word that holds a digit or a symbol written out."""
     words = line.split()
     around = zip(["", *words], words, [*words[1:], ""], strict=False)
     said = [

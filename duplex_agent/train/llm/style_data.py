@@ -292,6 +292,7 @@ def _store(file: Path, rows: list[StyleRow]) -> None:
         context=np.concatenate([row.context for row in rows]),
         reply=np.concatenate([row.reply for row in rows]),
         ids=np.concatenate([row.ids for row in rows]),
+        # Existing files call them so.
         shares=np.concatenate([row.probabilities for row in rows]).astype(np.float16),
     )
 

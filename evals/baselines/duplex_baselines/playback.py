@@ -47,7 +47,7 @@ class Playback:
 
     @property
     def start_ms(self) -> float | None:
-        """When the first sound is heard; None without any."""
+        """When the first audio is heard; None without any."""
         return self.sentences[0].start_ms if self.sentences else None
 
     @property

@@ -14,7 +14,7 @@ PATIENCE_MS = 8_000
 
 @dataclass(frozen=True)
 class SlotCase:
-    """``turns`` of the user; ``want`` belongs into the last reply, ``stale`` was taken back."""
+    """``turns`` of the user; ``want`` belongs into the last reply, ``stale`` was corrected."""
 
     id: str
     kind: str

@@ -29,7 +29,7 @@ CUT_LEVEL: Final = 10 ** (-30 / 20)
 class Integrity:
     """``dropouts`` and ``loops`` are counts; ``clipped`` a share of samples; times in ms.
 
-    ``leading_ms``: silence before the first sound. ``cut_off``: the last 10 ms are still loud.
+    ``leading_ms``: silence before the first audio. ``cut_off``: the last 10 ms are still loud.
     """
 
     dropouts: int

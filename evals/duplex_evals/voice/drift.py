@@ -94,17 +94,17 @@ def _spoken(
     stream = voice.start(seed)
     stream.write(text)
     stream.finish()
-    pieces: list[Audio] = []
+    chunks: list[Audio] = []
     voiced: list[int] = []
     done = False
     while not done:
         spoken = stream.tick()
         done = spoken.done
-        pieces.append(spoken.pcm)
+        chunks.append(spoken.pcm)
         voiced.append(spoken.chars_spoken)
-        if len(pieces) * TICK_MS % 1000 < TICK_MS:
+        if len(chunks) * TICK_MS % 1000 < TICK_MS:
             advance()
-    return np.concatenate(pieces), voiced
+    return np.concatenate(chunks), voiced
 
 
 def _heard(

@@ -45,7 +45,7 @@ class Speech:
 def speak(voice: Voice, text: str, seed: int, states: Sequence[Audio] | None = None) -> Speech:
     """``text`` in the agent's voice; ``states``: the thinker's row behind every written word."""
     wall, cpu, chars = [], [], []
-    pieces: list[Audio] = []
+    chunks: list[Audio] = []
     start, start_cpu = time.perf_counter(), time.thread_time()
     stream = voice.start(seed)
     if states is None:
@@ -61,10 +61,10 @@ def speak(voice: Voice, text: str, seed: int, states: Sequence[Audio] | None = N
         wall.append((time.perf_counter() - start) * 1000)
         cpu.append((time.thread_time() - start_cpu) * 1000)
         chars.append(spoken.chars_spoken)
-        pieces.append(spoken.pcm)
+        chunks.append(spoken.pcm)
         start, start_cpu = time.perf_counter(), time.thread_time()
-    first = next((i for i, pcm in enumerate(pieces) if pcm.any()), len(pieces) - 1)
-    return Speech(np.concatenate(pieces), wall, cpu, chars, first)
+    first = next((i for i, pcm in enumerate(chunks) if pcm.any()), len(chunks) - 1)
+    return Speech(np.concatenate(chunks), wall, cpu, chars, first)
 
 
 def ticks_until_audio(voice: Voice, text: str) -> int | None:
@@ -97,9 +97,9 @@ def for_listeners(pcm: Audio) -> Audio:
 def thinker_states(thinker: Thinker, text: str) -> list[Audio]:
     """The thinker's hidden state [width] after each written word, ``text`` being its reply."""
     words = text.split()
-    pieces = [thinker.tokenizer.encode(f" {w}" if i else w) for i, w in enumerate(words)]
+    subwords = [thinker.tokenizer.encode(f" {w}" if i else w) for i, w in enumerate(words)]
     state = thinker.new_state()
     thinker.append(state, thinker.embed(thinker.tokenizer.encode_markup(_REPLY_PREFIX)))
-    step = thinker.append(state, thinker.embed([token for piece in pieces for token in piece]))
-    lasts = np.cumsum([len(piece) for piece in pieces]) - 1
+    step = thinker.append(state, thinker.embed([token for word in subwords for token in word]))
+    lasts = np.cumsum([len(word) for word in subwords]) - 1
     return [step.hidden[last] for last in lasts]
