@@ -6,8 +6,8 @@ Where the C library is another one, nothing happens.
 import ctypes
 from typing import Any, Final
 
-_TRIM_THRESHOLD: Final = -1, 128 << 10  # bytes free at the heap's end that go back
-_MMAP_THRESHOLD: Final = -3, 256 << 10  # what is larger goes back when it is freed
+_TRIM_THRESHOLD: Final = -1, 1 << 20  # bytes free at the heap's end that go back
+_MMAP_THRESHOLD: Final = -3, 1 << 20  # what is larger goes back when freed; 256 KiB cost 3 ms a tick
 _ARENA_MAX: Final = -8, 1
 
 
