@@ -66,7 +66,7 @@ test: setup-test system lint
 FAST := not (assets or system or realtime or browser or gpu or slow)
 test-fast: setup-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadscope -q -m "$(FAST)" \
-	  --ignore tests/kernels --ignore tests/train
+	  --ignore tests/kernels --ignore tests/train --ignore tests/evals
 
 # Kill rates of mutations on the pure cores; CORE=floor runs one of them.
 mutate: setup-test
