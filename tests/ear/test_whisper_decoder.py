@@ -5,6 +5,8 @@ import pytest
 
 from duplex_agent.ear.whisper_decoder import WhisperDecoder
 
+pytestmark = pytest.mark.assets
+
 PREFIX = [1867, 318]  # " What is"
 
 
