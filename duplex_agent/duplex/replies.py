@@ -27,7 +27,7 @@ NO_MORE_TEXT: Final = "the text of the reply could not be had"
 class Replies:
     """Drafts, begins, speaks and ends replies.
 
-    ``replying``: a draft has the floor. ``over``: why it has ended, until somebody takes note.
+    ``over``: why the reply has ended, until somebody takes note.
     """
 
     def __init__(
@@ -38,13 +38,18 @@ class Replies:
         self._config = config
         self._seed = seed
         self._timeline = timeline
-        self._draft: Draft | None = None
+        self._draft: Draft | None = None  # speculative
+        self._reply: Draft | None = None  # has the floor
         self._fading: Draft | None = None  # a voice that was stopped in this tick
         self._latest: Draft | None = None  # the reply that was closed last
         self._turn_end_ms = 0  # of the turn that is answered
-        self.replying = False
         self.number = 0  # of the latest reply
         self.over: str | None = None
+
+    @property
+    def replying(self) -> bool:
+        """Whether a reply has the floor."""
+        return self._reply is not None
 
     def speculate(self) -> Generator[Request, Any, None]:
         """Begin a draft in a pause, or write on."""
@@ -55,13 +60,13 @@ class Replies:
 
     def drop_speculation(self) -> None:
         """The user goes on: what was drafted is not the answer."""
-        if self._draft is not None and not self.replying:
+        if self._draft is not None:
             self._draft.roll_back()
             self._draft = None
 
     def begin(self, turn_end_ms: int) -> None:
         """The floor is the agent's: the draft becomes the reply to the turn that ended then."""
-        self._draft, self.replying = self._draft or self._new_draft(), True
+        self._reply, self._draft = self._draft or self._new_draft(), None
         self._turn_end_ms = turn_end_ms
         self.number += 1
 
@@ -71,23 +76,23 @@ class Replies:
         fading, self._fading = self._fading, None
         if fading is not None:
             sound = yield from fading.fade()
-        draft = self._draft
-        if draft is None or not self.replying:
+        reply = self._reply
+        if reply is None:
             return sound
-        had_problem, was_speaking = bool(draft.problem), draft.speaking
-        yield from draft.think(self._timeline.now_ms)
-        if draft.problem and not had_problem:
-            self._timeline.emit("error", message=draft.problem)
-        sound = yield from draft.speak(tick)
-        if draft.speaking and not was_speaking:
+        had_problem, was_speaking = bool(reply.problem), reply.speaking
+        yield from reply.think(self._timeline.now_ms)
+        if reply.problem and not had_problem:
+            self._timeline.emit("error", message=reply.problem)
+        sound = yield from reply.speak(tick)
+        if reply.speaking and not was_speaking:
             response_ms = self._timeline.now_ms - self._turn_end_ms
             self._emit("reply.started", response_ms=response_ms)
-        if draft.speaking:
-            self._emit_text(draft)
-        if left_out := draft.left_out():
+        if reply.speaking:
+            self._emit_text(reply)
+        if left_out := reply.left_out():
             self._emit("reply.left_out", words=left_out)
-        if draft.over:
-            self._finish(draft)
+        if reply.over:
+            self._finish(reply)
         return sound
 
     def stop(self, played_ms: int, status: str, keep: bool) -> bool:
@@ -95,19 +100,19 @@ class Replies:
 
         Where nothing was heard, the user's turn is open again unless ``keep`` closes it.
         """
-        draft = self._draft
-        assert draft is not None
-        heard = draft.heard(played_ms)
+        reply = self._reply
+        assert reply is not None
+        heard = reply.heard(played_ms)
         closed = keep or bool(heard.text)
         if closed:
-            self._close(draft, heard)
+            self._close(reply, heard)
         else:
-            draft.roll_back()
-        if draft.speaking:
-            self._fading = draft
+            reply.roll_back()
+            self._reply = None
+        if reply.speaking:
+            self._fading = reply
             self._emit("playback.flush")
             self._emit("reply.done", status=status, heard_text=heard.text)
-        self._draft, self.replying = None, False
         self.over = status
         return closed
 
@@ -125,39 +130,39 @@ class Replies:
 
     def in_progress(self, played_ms: int) -> TurnPair | None:
         """The turn that is being answered, as far as the reply was heard."""
-        if self._draft is None or not self.replying:
+        if self._reply is None:
             return None
-        return TurnPair(self._llm.record.user_text, self._draft.heard(played_ms).text)
+        return TurnPair(self._llm.record.user_text, self._reply.heard(played_ms).text)
 
     def cancel(self) -> None:
         """The conversation is over: nothing goes on for it anywhere."""
-        if self._draft is not None:
-            self._draft.cancel()
+        draft = self._reply or self._draft
+        if draft is not None:
+            draft.cancel()
 
     def _new_draft(self) -> Draft:
         stream = self._voice.start(self._seed + self.number + 1)
         return Draft(self._llm, stream, self._config, self._timeline.now_ms)
 
-    def _finish(self, draft: Draft) -> None:
-        heard = draft.heard() if draft.speaking else Heard(0, "")
-        self._close(draft, heard)
-        if draft.speaking:
-            status = "failed" if draft.problem else "completed"
+    def _finish(self, reply: Draft) -> None:
+        heard = reply.heard() if reply.speaking else Heard(0, "")
+        self._close(reply, heard)
+        if reply.speaking:
+            status = "failed" if reply.problem else "completed"
             self._emit("reply.done", status=status, heard_text=heard.text)
-        self._draft, self.replying = None, False
-        said = SAID_EVERYTHING if draft.speaking else NOTHING_TO_SAY
-        self.over = NO_MORE_TEXT if draft.problem else said
+        said = SAID_EVERYTHING if reply.speaking else NOTHING_TO_SAY
+        self.over = NO_MORE_TEXT if reply.problem else said
 
-    def _close(self, draft: Draft, heard: Heard) -> None:
-        draft.commit(heard)
-        self._latest = draft
+    def _close(self, reply: Draft, heard: Heard) -> None:
+        reply.commit(heard)
+        self._latest, self._reply = reply, None
 
     def _emit(self, type_: str, **data: Any) -> None:
         self._timeline.emit(type_, reply_id=self.number, **data)
 
-    def _emit_text(self, draft: Draft) -> None:
+    def _emit_text(self, reply: Draft) -> None:
         """What was written since the last tick, and what was voiced."""
-        if text := draft.new_text():
+        if text := reply.new_text():
             self._emit("reply.text.delta", text=text)
-        if text := draft.new_speech():
+        if text := reply.new_speech():
             self._emit("reply.spoken.delta", text=text)

@@ -66,7 +66,10 @@ class SpokenTick:
 
 
 class Voice:
-    """Each of its ticks is a level, the characters voiced by then, and whether it is the last."""
+    """Each of its ticks is a level, the characters voiced by then, and whether it is the last.
+
+    A tick sounds in its second half.
+    """
 
     def __init__(self, *ticks: tuple[float, int, bool]) -> None:
         self.told: list[Any] = []
@@ -84,7 +87,9 @@ class Voice:
 
     def tick(self) -> SpokenTick:
         level, chars, done = self._ticks.pop(0)
-        return SpokenTick(np.full(AGENT_TICK_SAMPLES, level, np.float32), chars, done)
+        pcm = np.zeros(AGENT_TICK_SAMPLES, np.float32)
+        pcm[AGENT_TICK_SAMPLES // 2 :] = level
+        return SpokenTick(pcm, chars, done)
 
 
 def draft(llm: Script, voice: Voice) -> Draft:
@@ -141,7 +146,7 @@ def test_the_voice_has_begun_with_its_first_sound_and_is_over_with_its_last() ->
     assert (reply.speaking, reply.over) == (False, False)
     assert not run(reply.speak(7)).any()
     assert (reply.speaking, reply.over, reply.first_tick) == (False, False, 7)
-    assert run(reply.speak(8)).min() == 0.5
+    assert run(reply.speak(8))[-1] == 0.5
     assert (reply.speaking, reply.over) == (True, False)
     assert not run(reply.speak(9)).any()
     assert (reply.speaking, reply.over, reply.first_tick) == (True, True, 7)
@@ -149,7 +154,7 @@ def test_the_voice_has_begun_with_its_first_sound_and_is_over_with_its_last() ->
 
 def test_a_voice_that_fades_is_stopped_before_its_last_tick() -> None:
     voice = Voice((0.5, 3, True))
-    assert run(draft(Script("You."), voice).fade()).min() == 0.5
+    assert run(draft(Script("You."), voice).fade())[-1] == 0.5
     assert voice.told == ["stop"]
 
 
@@ -201,10 +206,10 @@ def test_the_last_word_of_unfinished_text_may_go_on() -> None:
 
 
 def test_nothing_was_heard_before_the_first_sound() -> None:
-    reply = draft(Script("You."), Voice())
+    reply = draft(Script("I am."), Voice())
     run(reply.think(BEGUN_MS))
     assert reply.heard(9_999) == Heard(0, "")
-    assert reply.heard() == Heard(4, "You.")
+    assert reply.heard() == Heard(5, "I am.")
 
 
 def test_text_and_speech_are_told_once() -> None:

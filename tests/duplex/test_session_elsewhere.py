@@ -89,6 +89,7 @@ def test_text_that_cannot_be_said_is_told_and_the_turn_is_closed() -> None:
         (880, "reply.left_out", 1, ["♪☃"]),
         (960, "floor.changed", "listening", "replying", "nothing to say"),
     ]
+    assert talk.of_type("reply.text.delta") == []  # text is told with the voice that says it
     assert talk.session.pairs == [TurnPair("tell me", "")]
 
 

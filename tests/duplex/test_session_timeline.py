@@ -156,6 +156,21 @@ def test_what_begins_as_a_reply_ends_is_told_with_the_reason_of_its_end() -> Non
     ]
 
 
+def test_words_over_a_reply_that_did_not_interrupt_it_are_not_of_the_turn_that_did() -> None:
+    talk = Conversation()
+    talk.hear([*say("tell", "", "me", rest=8), *say("why", rest=4), *say("stop", "wait", "")])
+    talk.hear(say(rest=20))
+    assert talk.of_type("user.turn_ended")[1]["text"] == "stop wait"
+
+
+def test_after_a_cancelled_reply_nothing_is_heard_before_the_next_turn() -> None:
+    talk = Conversation()
+    talk.hear(say("tell", "", "me", rest=12))
+    talk.session.cancel()
+    talk.hear(say(rest=2))
+    assert talk.hear([soft("stop"), *say(rest=8)]) == []
+
+
 def test_soft_words_just_before_a_turn_are_of_it() -> None:
     talk = Conversation()
     talk.hear([*say(rest=3), soft("stop"), soft("wait"), soft("why"), *say("tell", "", "")])
