@@ -19,6 +19,8 @@ from duplex_evals.runners.batch import Outcome
 from duplex_evals.runners.offline import run_offline
 from duplex_evals.runners.scripted_agent import ScriptedAgent
 
+from duplex_agent.spec import AgentSpec
+
 HOSTILE = "<script>alert('&')</script>"
 
 
@@ -61,9 +63,12 @@ def test_a_report_is_read_back_as_it_was_written(run_folder, tmp_path):
 @pytest.mark.assets
 def test_a_report_states_what_it_was_made_with(run_folder):
     meta = read_report(run_folder).meta
-    for key in ("commit", "weights_sha256", "floor", "asr", "normaliser", "machine", "seed"):
+    for key in ("commit", "weights_sha256", "asr", "normaliser", "machine", "seed"):
         assert meta[key] not in (None, "", {}), key
     assert meta["segments"]["detector"]
+    assert meta["spec"] is None  # another agent has none
+    own = run_metadata("custom", "local", seed=0, limit=None, jobs=1)
+    assert AgentSpec.model_validate(own["spec"]) == AgentSpec()
 
 
 @pytest.mark.assets
